@@ -1,0 +1,1 @@
+"""The messages and stubs of the `msgstate.v1` contract, generated from `protos/`."""
