@@ -1,0 +1,1 @@
+"""The msgstate service: webhooks and published events in, message states and a stream of transitions out."""

@@ -1,0 +1,140 @@
+"""What a batch of events does to the recipients it names: decided from values alone, by every store alike."""
+
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+import msgspec
+
+from msgstate_server.domain.events import Event
+from msgstate_server.domain.identity import event_key, message_hash, recipient_hash
+from msgstate_server.domain.log import LogEntry
+from msgstate_server.domain.status import RecipientStatus
+
+
+class Disposition(IntEnum):
+    """What became of a published event; the numbers are those of `msgstate.v1.Disposition`."""
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    DUPLICATE = 2
+    REFUSED = 3
+
+
+class Outcome(NamedTuple):
+    """What became of one event; `position` is that of the event which stands in the log."""
+
+    disposition: Disposition
+    position: int
+
+
+class Identity(NamedTuple):
+    """The two hashes under which a recipient of a message is found; together they are unique."""
+
+    message_hash: int
+    recipient_hash: int
+
+
+class Candidate(NamedTuple):
+    """An event that broke no rule, with its identity and key worked out."""
+
+    event: Event
+    identity: Identity
+    key: str
+
+
+def candidate(event: Event) -> Candidate:
+    """The event with the identity and the key that decide whether it is new."""
+    identity = Identity(message_hash(event.message_id), recipient_hash(event.provider, event.recipient))
+    return Candidate(event, identity, event_key(event))
+
+
+class Payload(msgspec.Struct):
+    """The raw body of one webhook request; `account` is empty where the URL named none."""
+
+    provider: str
+    account: str
+    received_time: int
+    body: bytes
+
+
+class Problem(msgspec.Struct, array_like=True):
+    """One part of a body that could not be understood: a JSON pointer (empty for the whole), and why."""
+
+    pointer: str
+    reason: str
+
+
+class Submission(msgspec.Struct):
+    """What one request brings: committed together, and answered when it is durable.
+
+    The payload is kept if any of the events is new. `problems` put the payload in quarantine.
+    """
+
+    candidates: Sequence[Candidate]
+    payload: Payload | None = None
+    problems: Sequence[Problem] = ()
+
+
+class StoredStatus(msgspec.Struct, array_like=True):
+    """A recipient's status with the number that the store knows it by."""
+
+    id: int
+    status: RecipientStatus
+
+
+class Appended(NamedTuple):
+    """A new row of the log, with the store's number of its recipient and the index of the submission it came in."""
+
+    status_id: int
+    entry: LogEntry
+    submission: int
+
+
+class Decision(NamedTuple):
+    """What a store has to write, and what it answers: outcomes per submission, in order."""
+
+    outcomes: list[list[Outcome]]
+    appended: list[Appended]
+    changed: list[StoredStatus]
+    aliases: list[tuple[int, str]]
+    """New aliases, each with the number of the recipient it points at."""
+
+
+def decide(
+    submissions: Sequence[Submission],
+    statuses: Mapping[Identity, StoredStatus],
+    known: Mapping[tuple[int, str], int],
+    position: int,
+    commit_time: int,
+) -> Decision:
+    """Fold a batch into its recipients' statuses, which are changed in place.
+
+    `statuses` holds every recipient of the batch, new ones included. `known` maps `(status id, event key)` to the
+    position of each event of the batch that is already in the log. `position` is the log's last.
+    """
+    seen = dict(known)
+    changed: dict[int, StoredStatus] = {}
+    decision = Decision([], [], [], [])
+    for index, submission in enumerate(submissions):
+        outcomes: list[Outcome] = []
+        for event, identity, key in submission.candidates:
+            stored = statuses[identity]
+            stands = seen.get((stored.id, key))
+            if stands is not None:
+                outcomes.append(Outcome(Disposition.DUPLICATE, stands))
+                continue
+            position += 1
+            seen[stored.id, key] = position
+            changed[stored.id] = stored
+            decision.aliases.extend(
+                (stored.id, alias) for alias in set(event.attributes.aliases).difference(stored.status.aliases)
+            )
+            before = stored.status.evidence
+            stored.status.apply(event, key, position, commit_time)
+            entry = LogEntry(position, event, key, before, stored.status.evidence, stored.status.version, commit_time)
+            decision.appended.append(Appended(stored.id, entry, index))
+            outcomes.append(Outcome(Disposition.ACCEPTED, position))
+        decision.outcomes.append(outcomes)
+    decision.changed.extend(changed.values())
+    return decision

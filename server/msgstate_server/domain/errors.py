@@ -1,0 +1,97 @@
+"""What can go wrong for a caller. Each error carries the reason that clients match on, and nothing of a driver."""
+
+from collections.abc import Sequence
+
+from msgstate_server.domain.validation import Violation
+
+
+class MsgstateError(Exception):
+    """An error that a caller is told about: `reason` for programs, the text for people, `metadata` for both."""
+
+    reason = "INTERNAL"
+
+    def __init__(self, message: str, **metadata: str) -> None:
+        """Say what happened and the mend; `metadata` names what a program needs to act."""
+        super().__init__(message)
+        self.metadata = metadata
+
+
+class MessageNotFound(MsgstateError):
+    """No message has this id or alias."""
+
+    reason = "MESSAGE_NOT_FOUND"
+
+
+class MessageAmbiguous(MsgstateError):
+    """One id names several messages; the metadata names up to 10 of them."""
+
+    reason = "MESSAGE_AMBIGUOUS"
+
+
+class InvalidRequest(MsgstateError):
+    """Fields of a request break rules."""
+
+    reason = "INVALID_REQUEST"
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        """Name every field and what is wrong with it."""
+        super().__init__("; ".join(f"{field}: {description}" for field, description in violations))
+        self.violations = tuple(violations)
+
+
+class BatchTooLarge(MsgstateError):
+    """A batch is over its limits; split it."""
+
+    reason = "BATCH_TOO_LARGE"
+
+
+class PositionCompacted(MsgstateError):
+    """A watch would start below the retained log; the metadata has the earliest position."""
+
+    reason = "POSITION_COMPACTED"
+
+
+class HistoryDiverged(MsgstateError):
+    """A token is not of this log, or of a row that is no longer what it was, or ahead of the head."""
+
+    reason = "HISTORY_DIVERGED"
+
+
+class RetryableError(MsgstateError):
+    """The same request may succeed later: after `retry_after` seconds."""
+
+    retry_after = 1.0
+
+
+class TooManyWatchers(RetryableError):
+    """The service serves as many watches as it is allowed to."""
+
+    reason = "TOO_MANY_WATCHERS"
+
+
+class Unavailable(RetryableError):
+    """The service cannot take events or answer now."""
+
+    reason = "UNAVAILABLE"
+
+
+class IngestQueueFull(Unavailable):
+    """Events come faster than the store can commit them, past the caller's deadline."""
+
+    reason = "INGEST_QUEUE_FULL"
+
+
+class Draining(Unavailable):
+    """The service shuts down; another replica, or the next start, will answer."""
+
+    reason = "DRAINING"
+
+
+class StoreUnavailable(Unavailable):
+    """The store cannot be reached, or refuses to write."""
+
+    reason = "STORE_UNAVAILABLE"
+
+
+class StoreUnusable(Exception):
+    """A store that must not be opened as it is; the text says why and the mend."""

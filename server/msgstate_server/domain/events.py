@@ -1,0 +1,81 @@
+"""One fact that a provider reported about one recipient, in msgstate's own words.
+
+All times are microseconds since 1970-01-01 UTC. The structs that are `array_like` are written to the store and
+read from it as JSON arrays, so their fields' order is part of the stored form: new fields go last.
+"""
+
+from enum import IntEnum
+
+import msgspec
+
+
+class EventType(IntEnum):
+    """What happened; the numbers are those of `msgstate.v1.EventType`."""
+
+    UNSPECIFIED = 0
+    ACCEPTED = 1
+    DEFERRED = 2
+    HELD = 3
+    OTHER = 4
+    SENT = 5
+    ERRORED = 6
+    SUPPRESSED = 7
+    DELIVERED = 8
+    AUTO_REPLIED = 9
+    COMPLAINED = 10
+    UNSUBSCRIBED = 11
+    OPENED = 12
+    READ = 13
+    CLICKED = 14
+    REPLIED = 15
+    BOUNCED = 16
+    EXPIRED = 17
+
+
+class Reason(IntEnum):
+    """Why a message was deferred, held, suppressed or failed; the numbers are those of `msgstate.v1.Reason`."""
+
+    UNSPECIFIED = 0
+    INVALID_ADDRESS = 1
+    MAILBOX_FULL = 2
+    POLICY = 3
+    SPAM = 4
+    SUPPRESSION_LIST = 5
+    UNVERIFIED_DOMAIN = 6
+    RATE_LIMIT = 7
+    TIMED_OUT = 8
+    PROVIDER_ERROR = 9
+    CANCELED = 10
+    OTHER = 11
+
+
+class EventAttributes(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What an event carries beside its identity, type and times; stored as one JSON object without its empty fields."""
+
+    provider_type: str = ""
+    event_id: str = ""
+    reason: Reason = Reason.UNSPECIFIED
+    detail: str = ""
+    smtp_code: int = 0
+    enhanced_code: str = ""
+    url: str = ""
+    user_agent: str = ""
+    ip_address: str = ""
+    automated: bool = False
+    aliases: list[str] = []
+    metadata: dict[str, str] = {}
+
+
+class Event(msgspec.Struct, array_like=True):
+    """One normalized event about the recipient `(provider, message_id, recipient)`.
+
+    `occurred_time` is the provider's own time and may be missing; `received_time` is when msgstate got it.
+    """
+
+    provider: str
+    message_id: str
+    recipient: str
+    type: EventType
+    occurred_time: int | None
+    received_time: int
+    attributes: EventAttributes

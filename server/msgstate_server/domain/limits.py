@@ -1,0 +1,41 @@
+"""Every limit that msgstate puts on what it takes and gives, in one table. Lengths are bytes of UTF-8."""
+
+from typing import Final
+
+PROVIDER_PATTERN: Final = r"[a-z0-9_-]{1,64}"
+ID_BYTES: Final = 998
+"""Of a message id, recipient, event id or alias: the longest line that RFC 5322 allows."""
+PROVIDER_TYPE_BYTES: Final = 256
+DETAIL_BYTES: Final = 2_048
+URL_BYTES: Final = 2_048
+USER_AGENT_BYTES: Final = 1_024
+IP_ADDRESS_BYTES: Final = 64
+ENHANCED_CODE_BYTES: Final = 16
+SMTP_CODE_MAX: Final = 999
+ALIASES: Final = 16
+METADATA_PAIRS: Final = 32
+METADATA_BYTES: Final = 4_096
+"""Of all keys and values together."""
+EVENT_BYTES: Final = 16_384
+BATCH_EVENTS: Final = 1_000
+BATCH_BYTES: Final = 1_048_576
+RESPONSE_BYTES: Final = 1_048_576
+"""Of every page and stream response."""
+RECEIVE_BYTES: Final = 8_388_608
+"""Of any gRPC request."""
+WEBHOOK_BYTES: Final = 5_242_880
+MESSAGE_RECIPIENTS: Final = 1_000
+"""Recipients in one `MessageStatus`; the rest is listed."""
+MESSAGE_ALIASES: Final = 256
+"""Aliases in one `MessageStatus`."""
+AMBIGUOUS_NAMED: Final = 10
+"""Messages that MESSAGE_AMBIGUOUS names."""
+FILTER_VALUES: Final = 1_000
+"""Values in each list of a watch's filter."""
+CHECKPOINT_SECONDS: Final = (1.0, 60.0)
+"""Shortest and longest checkpoint interval; others are clamped."""
+CHECKPOINT_SECONDS_DEFAULT: Final = 10.0
+WATCH_BATCH: Final = 1_000
+"""Most transitions in one response of a watch, and what an unset or larger `max_batch_size` means."""
+PAGE_SIZE: Final = 1_000
+PAGE_SIZE_DEFAULT: Final = 100

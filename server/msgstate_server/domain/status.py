@@ -1,0 +1,155 @@
+"""What is known about one recipient of one message: its state and the facts beside it, folded from its events.
+
+Every fact but version, position, create and update time is a minimum, a maximum, a count or a union over the events,
+so the order in which they came cannot show.
+"""
+
+from typing import Final
+
+import msgspec
+
+from msgstate_server.domain.events import Event, EventType, Reason
+from msgstate_server.domain.identity import provider_time
+from msgstate_server.domain.lifecycle import NEXT, evidence_of
+from msgstate_server.domain.states import Evidence, State
+
+
+class Cause(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """The event that explains a failure or a suppression, with what decides between two of them.
+
+    `time` is the provider's own plausible time, `key` the event's key; they are kept since the log may be gone when
+    the next event comes.
+    """
+
+    type: EventType
+    key: str
+    time: int | None = None
+    reason: Reason = Reason.UNSPECIFIED
+    smtp_code: int = 0
+    enhanced_code: str = ""
+    detail: str = ""
+
+
+_STRENGTH: Final = {EventType.BOUNCED: 0, EventType.EXPIRED: 1, EventType.ERRORED: 2, EventType.SUPPRESSED: 0}
+
+
+class RecipientStatus(msgspec.Struct, array_like=True):
+    """The state machine of `(provider, message_id, recipient)` and its facts; times in microseconds since 1970.
+
+    `position` is that of the last transition in the log; 0 before the first event.
+    """
+
+    provider: str
+    message_id: str
+    recipient: str
+    evidence: Evidence = Evidence.NONE
+    version: int = 0
+    position: int = 0
+    queued_time: int | None = None
+    sent_time: int | None = None
+    delivered_time: int | None = None
+    engaged_time: int | None = None
+    failed_time: int | None = None
+    suppressed_time: int | None = None
+    complained_time: int | None = None
+    unsubscribed_time: int | None = None
+    last_event_time: int = 0
+    open_count: int = 0
+    click_count: int = 0
+    failure_cause: Cause | None = None
+    suppression_cause: Cause | None = None
+    aliases: list[str] = []
+    create_time: int = 0
+    update_time: int = 0
+
+    @property
+    def state(self) -> State:
+        """The public state."""
+        return self.evidence.state
+
+    @property
+    def failure(self) -> Cause | None:
+        """Why the recipient failed, while it is FAILED."""
+        return self.failure_cause if self.state is State.FAILED else None
+
+    @property
+    def failure_final(self) -> bool:
+        """Whether no later evidence can overturn the failure."""
+        return self.evidence is Evidence.FAILED
+
+    @property
+    def suppression(self) -> Cause | None:
+        """Why the recipient was not tried, while it is SUPPRESSED."""
+        return self.suppression_cause if self.state is State.SUPPRESSED else None
+
+    def apply(self, event: Event, key: str, position: int, commit_time: int) -> bool:
+        """Fold one event, not seen before, into the status; whether it is a transition."""
+        event_type, automated = event.type, event.attributes.automated
+        after = NEXT[self.evidence][event_type][automated]
+        moved = after is not self.evidence
+        if moved:
+            self.evidence = after
+            self.version += 1
+            self.position = position
+        if not self.create_time:
+            self.create_time = commit_time
+        self.update_time = commit_time
+        self._note_times(event)
+        if event_type in _STRENGTH:
+            self._note_cause(event, key)
+        elif event_type is EventType.OPENED and not automated:
+            self.open_count += 1
+        elif event_type is EventType.CLICKED and not automated:
+            self.click_count += 1
+        if event.attributes.aliases:
+            self.aliases = sorted({*self.aliases, *event.attributes.aliases})
+        return moved
+
+    def _note_times(self, event: Event) -> None:
+        event_type = event.type
+        time = provider_time(event)
+        if time is None:
+            time = event.received_time
+        self.last_event_time = max(self.last_event_time, time)
+        if event_type is EventType.OTHER:
+            return
+        milestone = _MILESTONE[evidence_of(event_type, event.attributes.automated)]
+        self._note_first(milestone, time)
+        if event_type is EventType.COMPLAINED:
+            self._note_first("complained_time", time)
+        elif event_type is EventType.UNSUBSCRIBED:
+            self._note_first("unsubscribed_time", time)
+
+    def _note_first(self, fact: str, time: int) -> None:
+        known = getattr(self, fact)
+        if known is None or time < known:
+            setattr(self, fact, time)
+
+    def _note_cause(self, event: Event, key: str) -> None:
+        attributes = event.attributes
+        cause = Cause(
+            type=event.type,
+            key=key,
+            time=provider_time(event),
+            reason=attributes.reason,
+            smtp_code=attributes.smtp_code,
+            enhanced_code=attributes.enhanced_code,
+            detail=attributes.detail,
+        )
+        if event.type is EventType.SUPPRESSED:
+            self.suppression_cause = _stronger(self.suppression_cause, cause)
+        else:
+            self.failure_cause = _stronger(self.failure_cause, cause)
+
+
+_MILESTONE: Final = ("", *(f"{evidence.state.name.lower()}_time" for evidence in list(Evidence)[1:]))
+"""The fact that holds the first time of an event, by the event's evidence."""
+
+
+def _stronger(known: Cause | None, other: Cause) -> Cause:
+    """The cause that counts: the strongest type, then the provider's earliest time, then the event key."""
+    return other if known is None or _precedence(other) < _precedence(known) else known
+
+
+def _precedence(cause: Cause) -> tuple[int, bool, int, str]:
+    return _STRENGTH[cause.type], cause.time is None, cause.time or 0, cause.key
