@@ -1,0 +1,120 @@
+"""Proves that a store agrees with itself: every status, version and position is what the log's events make it."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Final, NamedTuple
+
+import msgspec
+
+from msgstate_server.domain.identity import event_key
+from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
+from msgstate_server.domain.states import Evidence
+from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.protocol import Audit, RecipientRecord, Unreadable
+
+_FACTS: Final = tuple(
+    field for field in RecipientStatus.__struct_fields__ if field not in ("provider", "message_id", "recipient")
+)
+
+
+class Finding(NamedTuple):
+    """Something that does not agree: where, and what it is instead of what it must be."""
+
+    where: str
+    what: str
+
+
+class Summary:
+    """What was looked at."""
+
+    def __init__(self) -> None:
+        """Start with nothing."""
+        self.recipients = 0
+        self.events = 0
+
+
+async def check(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
+    """Every disagreement in the store; `summary` counts what was looked at."""
+    async for finding in _check_log(audit):
+        yield finding
+    last: LogEntry | None = None
+    async for record in audit.recipients():
+        summary.recipients += 1
+        if isinstance(record, Unreadable):
+            yield Finding(record.where, record.reason)
+            continue
+        summary.events += len(record.entries)
+        for finding in _check_recipient(record, audit.head):
+            yield finding
+        if record.entries and record.entries[-1].position == audit.head.position:
+            last = record.entries[-1]
+    for finding in _check_head(audit.head, last):
+        yield finding
+
+
+async def _check_log(audit: Audit) -> AsyncIterator[Finding]:
+    """Positions are dense above the floor, and commit times never fall."""
+    expected, commit_time = audit.head.floor + 1, 0
+    async for position, committed in audit.log():
+        if committed < commit_time:
+            yield Finding(f"event {position}", f"commit_time {committed} is earlier than {commit_time} before it")
+        commit_time = committed
+        if position <= audit.head.floor:
+            continue
+        if position != expected:
+            yield Finding("log", f"positions {expected} to {position - 1} are missing")
+        expected = position + 1
+    if expected != audit.head.position + 1:
+        yield Finding("head", f"position is {audit.head.position}, but the log ends at {expected - 1}")
+
+
+def _check_head(head: Head, last: LogEntry | None) -> Iterator[Finding]:
+    if head.position == head.floor:
+        expected = EMPTY_FINGERPRINT if head.position == 0 else head.floor_fingerprint
+        if head.fingerprint != expected:
+            yield Finding("head", f"fingerprint is {head.fingerprint.hex()}, must be {expected.hex()}")
+    elif last is not None:
+        if head.fingerprint != last.fingerprint:
+            what = f"fingerprint is {head.fingerprint.hex()}, the last event's is {last.fingerprint.hex()}"
+            yield Finding("head", what)
+        if head.commit_time != last.commit_time:
+            yield Finding("head", f"commit_time is {head.commit_time}, the last event's is {last.commit_time}")
+
+
+def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
+    """Fold the recipient's events anew, and hold every step and the result against what is stored."""
+    stored = record.stored.status
+    folded = RecipientStatus(stored.provider, stored.message_id, stored.recipient)
+    for entry in record.entries:
+        yield from _check_entry(entry, folded)
+    where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"
+    if not record.entries:
+        if stored.position > head.floor:
+            yield Finding(where, f"has no event in the log, but its position is {stored.position}")
+        return
+    for fact in _FACTS:
+        found, must = getattr(stored, fact), getattr(folded, fact)
+        if found != must:
+            yield Finding(where, f"{fact} is {_shown(found)}, its events make it {_shown(must)}")
+
+
+def _check_entry(entry: LogEntry, folded: RecipientStatus) -> Iterator[Finding]:
+    """Hold one row against what its event says and does; `folded` is the status before, and after is the one after."""
+    where = f"event {entry.position}"
+    key = event_key(entry.event)
+    if entry.key != key:
+        yield Finding(where, f"event_key is {entry.key}, its type and contents make it {key}")
+    if entry.before is not folded.evidence:
+        yield Finding(where, f"from_evidence is {_shown(entry.before)}, must be {_shown(folded.evidence)}")
+    folded.apply(entry.event, entry.key, entry.position, entry.commit_time)
+    if entry.after is not folded.evidence:
+        yield Finding(where, f"to_evidence is {_shown(entry.after)}, must be {_shown(folded.evidence)}")
+    if entry.version != folded.version:
+        yield Finding(where, f"version is {entry.version}, must be {folded.version}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Evidence):
+        return value.name.lower()
+    if isinstance(value, msgspec.Struct):
+        return msgspec.json.encode(value).decode()
+    return repr(value)

@@ -1,0 +1,27 @@
+"""Finds the engine that a store's URL names."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.protocol import Auditable, Store
+from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
+
+_SQLITE: Final = "sqlite:///"
+
+
+async def open_store(url: str, clock: Callable[[], int]) -> Store:
+    """Open the store for one server; `clock` gives commit times in microseconds. Raises `StoreUnusable`."""
+    return await SqliteStore.open(_sqlite_path(url), clock)
+
+
+def auditor(url: str) -> Auditable:
+    """The store to be checked, beside a running server or without one; raises `StoreUnusable`."""
+    return SqliteAuditor(_sqlite_path(url))
+
+
+def _sqlite_path(url: str) -> Path:
+    if not url.startswith(_SQLITE) or url == _SQLITE:
+        raise StoreUnusable(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {url!r}")
+    return Path(url.removeprefix(_SQLITE))

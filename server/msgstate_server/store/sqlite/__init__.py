@@ -1,0 +1,6 @@
+"""The embedded engine: SQLite in one file, written by one server."""
+
+from msgstate_server.store.sqlite.audit import SqliteAuditor
+from msgstate_server.store.sqlite.engine import SqliteStore
+
+__all__ = ["SqliteAuditor", "SqliteStore"]

@@ -1,0 +1,99 @@
+"""One consistent view of a msgstate file for `check`, beside a running server or without one."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.domain.log import LogEntry
+from msgstate_server.store.protocol import RecipientRecord, Unreadable
+from msgstate_server.store.sqlite.connection import open_for_reading, require_safe_library
+from msgstate_server.store.sqlite.engine import fetch_json, read_head
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite
+else:
+    import pysqlite3.dbapi2 as sqlite
+
+_RECIPIENTS: Final = 500
+_ROWS: Final = 10_000
+
+_records: Final = msgspec.json.Decoder(list[RecipientRecord])
+_last_id: Final = msgspec.json.Decoder(list[tuple[tuple[int, Any], Any]])
+_places: Final = msgspec.json.Decoder(list[tuple[int, int]])
+
+
+class SqliteAuditor:
+    """Opens consistent views of a file; see `Auditable`."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file; it is opened by `audit`."""
+        self._path = path
+
+    @asynccontextmanager
+    async def audit(self) -> AsyncIterator["SqliteAudit"]:
+        """Open a view in one read transaction; raises `StoreUnusable`."""
+        require_safe_library()
+        connection = await asyncio.to_thread(open_for_reading, self._path)
+        try:
+            connection.execute("BEGIN")
+            yield SqliteAudit(connection)
+        except (sqlite.Error, msgspec.DecodeError) as error:
+            raise StoreUnusable(f"{self._path} is damaged ({error}): restore a backup") from error
+        finally:
+            connection.close()
+
+
+class SqliteAudit:
+    """See `Audit`."""
+
+    def __init__(self, connection: sqlite.Connection) -> None:
+        """Read the head, which fixes what the transaction sees."""
+        self._connection = connection
+        self.head = read_head(connection)
+
+    async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
+        """See `Audit`."""
+        after = 0
+        while True:
+            page = await asyncio.to_thread(
+                fetch_json, self._connection, "audit_recipients", (after, _RECIPIENTS)
+            )
+            try:
+                records: list[RecipientRecord | Unreadable] = list(_records.decode(page))
+            except msgspec.ValidationError:
+                records = [_record(raw) for raw in msgspec.json.decode(page)]
+            for record in records:
+                yield record
+            if not records:
+                return
+            after = _last_id.decode(page)[-1][0][0]
+
+    async def log(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Audit`."""
+        after = -1
+        while page := await asyncio.to_thread(self._log, after):
+            for place in page:
+                yield place
+            after = page[-1][0]
+
+    def _log(self, after: int) -> list[tuple[int, int]]:
+        return _places.decode(fetch_json(self._connection, "audit_log", (after, _ROWS)))
+
+
+def _record(raw: list[Any]) -> RecipientRecord | Unreadable:
+    """One recipient of a page that could not be read whole; where it is this one, the row at fault."""
+    (status_id, _), entries = raw
+    try:
+        return msgspec.convert(raw, RecipientRecord)
+    except msgspec.ValidationError as error:
+        for entry in entries:
+            try:
+                msgspec.convert(entry, LogEntry)
+            except msgspec.ValidationError as entry_error:
+                return Unreadable(f"event {entry[0]}", str(entry_error))
+        return Unreadable(f"status {status_id}", str(error))

@@ -1,0 +1,177 @@
+"""Opens a msgstate file: with a library that is safe, as the only server, migrated; or says why not and the mend."""
+
+import fcntl
+import os
+from contextlib import suppress
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from sqlite_utils import Database, Migrations
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.sqlite.sql import statements
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite
+else:
+    import pysqlite3.dbapi2 as sqlite
+
+SAFE_VERSION: Final = (3, 51, 3)
+SAFE_BACKPORT: Final = (3, 50, 7)
+APPLICATION_ID: Final = 0x6D736773
+"""`msgs`: marks a SQLite file as msgstate's."""
+
+_VIEWS: Final = statements("views.sql")
+
+
+def require_safe_library(version: tuple[int, ...] = sqlite.sqlite_version_info) -> None:
+    """Refuse a SQLite that can lose committed pages when a write meets a checkpoint in WAL mode."""
+    backported = version[:2] == SAFE_BACKPORT[:2] and version >= SAFE_BACKPORT
+    if version < SAFE_VERSION and not backported:
+        found = ".".join(map(str, version))
+        raise StoreUnusable(
+            f"SQLite {found} can lose committed data in WAL mode; 3.51.3 or newer (or 3.50.7 of its line) is needed. "
+            "Install the newest pysqlite3: pip install --upgrade pysqlite3"
+        )
+
+
+class FileLock:
+    """Keeps a second server off the same file, for as long as this process lives."""
+
+    def __init__(self, database: Path) -> None:
+        """Take the lock beside the database, or refuse with the process that holds it."""
+        self.path = database.with_name(database.name + "-lock")
+        try:
+            self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreUnusable(_unwritable(database, error)) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            message = (
+                f"another server (process {holder}) already runs on {database}: one SQLite file serves one server. "
+                "Stop it, or give this one a file of its own"
+            )
+            raise StoreUnusable(message) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Let another server have the file."""
+        os.close(self._descriptor)
+
+
+def open_for_writing(path: Path) -> sqlite.Connection:
+    """The one connection that writes: durable, in WAL mode, its schema up to date."""
+    connection = _connect(path, "rwc")
+    try:
+        _require_own_file(connection, path)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA cache_size = -65536")
+        connection.execute("PRAGMA temp_store = MEMORY")
+        migrate(connection, path)
+        _create_views(connection)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite.Error):
+            raise StoreUnusable(_unopenable(path, error)) from error
+        raise
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite.Connection:
+    """A connection that reads a file which may have a server on it."""
+    if not path.exists():
+        raise StoreUnusable(f"{path} does not exist: name the file that `msgstate serve --store` was given")
+    try:
+        connection = _connect(path, "ro")
+        _require_own_file(connection, path)
+        _require_known_schema(connection, path)
+        _create_views(connection)
+        connection.execute("PRAGMA query_only = ON")
+    except sqlite.Error as error:
+        raise StoreUnusable(_unopenable(path, error)) from error
+    return connection
+
+
+def _connect(path: Path, mode: str) -> sqlite.Connection:
+    try:
+        connection = sqlite.connect(
+            f"{path.absolute().as_uri()}?mode={mode}",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=5.0,
+        )
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite.Error as error:
+        raise StoreUnusable(_unopenable(path, error)) from error
+    return connection
+
+
+def _require_own_file(connection: sqlite.Connection, path: Path) -> None:
+    (application_id,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if application_id != APPLICATION_ID and tables:
+        raise StoreUnusable(f"{path} is a SQLite database of another program: give msgstate a file of its own")
+
+
+_MIGRATIONS: Final = Migrations("msgstate")
+
+
+def _register_migrations() -> None:
+    folder = files("msgstate_server.store.sqlite").joinpath("migrations")
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        script = file.read_text(encoding="utf-8")
+
+        def run(db: Database, script: str = script) -> None:
+            db.executescript(script)
+
+        _MIGRATIONS(name=file.name.removesuffix(".sql"))(run)
+
+
+_register_migrations()
+
+
+def migrate(connection: sqlite.Connection, path: Path) -> None:
+    """Bring the schema up to date, in one transaction; refuse a schema newer than this program."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _require_known_schema(connection, path)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        _MIGRATIONS.apply(Database(connection, execute_plugins=False))
+        connection.execute("COMMIT")
+    except BaseException:
+        with suppress(sqlite.Error):
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _require_known_schema(connection: sqlite.Connection, path: Path) -> None:
+    database = Database(connection, execute_plugins=False)
+    applied = {migration.name for migration in _MIGRATIONS.applied(database)}
+    unknown = sorted(applied.difference(migration.name for migration in _MIGRATIONS._migrations))  # noqa: SLF001
+    if unknown:
+        raise StoreUnusable(
+            f"{path} was written by a newer msgstate (its schema has {', '.join(unknown)}): "
+            "run that version or a later one, or restore a backup made before the upgrade"
+        )
+
+
+def _create_views(connection: sqlite.Connection) -> None:
+    for view in _VIEWS.values():
+        connection.execute(view)
+
+
+def _unwritable(path: Path, error: OSError) -> str:
+    return f"cannot write in {path.parent} ({error.strerror}): give --store a file in a folder this user may write to"
+
+
+def _unopenable(path: Path, error: sqlite.Error) -> str:
+    if "not a database" in str(error):
+        return f"{path} is not a SQLite database: give --store another file, or move this one away"
+    return f"cannot open {path} ({error}): check that the folder exists and that this user may write to it"

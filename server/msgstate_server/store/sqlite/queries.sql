@@ -1,0 +1,135 @@
+-- Every statement of the engine. A batch is looked up as one JSON array and comes out as one, and it is written as one
+-- list of rows: each statement then gives up the interpreter lock once, and not once per row, which beside a busy event
+-- loop is 20 times slower.
+
+-- name: read_head
+-- The one row that says where the log stands.
+SELECT log_id, position, commit_time, fingerprint, floor, floor_fingerprint FROM head;
+
+-- name: next_status_id
+-- The number that the next new recipient gets.
+SELECT coalesce(max(id), 0) + 1 FROM recipient_status;
+
+-- name: load_statuses
+-- The recipients that are already known, of [[message_hash, recipient_hash], ...]; each beside its hashes.
+SELECT '[' || group_concat(json_array(s.message_hash, s.recipient_hash, json(s.stored))) || ']'
+FROM json_each(?1) AS wanted
+CROSS JOIN status_json AS s
+    ON s.message_hash = wanted.value ->> 0 AND s.recipient_hash = wanted.value ->> 1;
+
+-- name: load_keys
+-- The events that are already in the log, of [[status_id, key in hex], ...]: [[status_id, key, position], ...].
+SELECT '[' || group_concat(json_array(event.status_id, lower(hex(event.event_key)), event.position)) || ']'
+FROM json_each(?1) AS wanted
+CROSS JOIN event
+    ON event.status_id = wanted.value ->> 0 AND event.event_key = unhex(wanted.value ->> 1);
+
+-- name: write_statuses
+-- New recipients and changed ones alike: all columns, in the table's order.
+INSERT INTO recipient_status :rows
+ON CONFLICT (id) DO UPDATE SET
+    evidence = excluded.evidence, version = excluded.version, position = excluded.position,
+    queued_time = excluded.queued_time, sent_time = excluded.sent_time,
+    delivered_time = excluded.delivered_time, engaged_time = excluded.engaged_time,
+    failed_time = excluded.failed_time, suppressed_time = excluded.suppressed_time,
+    complained_time = excluded.complained_time, unsubscribed_time = excluded.unsubscribed_time,
+    last_event_time = excluded.last_event_time, open_count = excluded.open_count, click_count = excluded.click_count,
+    failure_cause = excluded.failure_cause, suppression_cause = excluded.suppression_cause,
+    aliases = excluded.aliases, update_time = excluded.update_time;
+
+-- name: write_events
+-- Rows of the log: all columns, in the table's order.
+INSERT INTO event :rows;
+
+-- name: write_aliases
+INSERT OR IGNORE INTO alias :rows;
+
+-- name: write_payload
+INSERT INTO payload (provider, account, received_time, body) VALUES (?, ?, ?, ?);
+
+-- name: write_quarantine
+-- The same body again changes nothing.
+INSERT INTO quarantine (digest, provider, account, received_time, problems, body) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (digest) DO NOTHING;
+
+-- name: write_head
+UPDATE head SET position = ?, commit_time = ?, fingerprint = ?;
+
+-- name: read_recipients
+-- Recipients of an exact message id, in no order: sorting even one row costs more than finding it. An empty provider or
+-- recipient means any.
+SELECT '[' || group_concat(stored) || ']'
+FROM (
+    SELECT stored FROM status_json
+    WHERE message_hash = ?1 AND message_id = ?2
+        AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
+    LIMIT ?5
+);
+
+-- name: read_first_recipients
+-- The same, the first of very many.
+SELECT '[' || group_concat(stored) || ']'
+FROM (
+    SELECT stored FROM status_json
+    WHERE message_hash = ?1 AND message_id = ?2
+        AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
+    ORDER BY id LIMIT ?5
+);
+
+-- name: find_messages
+-- Messages with an exact id, by provider.
+SELECT '[' || group_concat(json_array(provider, message_id)) || ']'
+FROM (
+    SELECT DISTINCT provider, message_id FROM recipient_status
+    WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3)
+    ORDER BY provider LIMIT ?4
+);
+
+-- name: find_by_alias
+-- Messages of which a recipient has the alias; the hash finds them, the text decides.
+SELECT '[' || group_concat(json_array(provider, message_id)) || ']'
+FROM (
+    SELECT DISTINCT s.provider, s.message_id
+    FROM alias CROSS JOIN recipient_status AS s ON s.id = alias.status_id
+    WHERE alias.alias_hash = ?1 AND (?3 = '' OR s.provider = ?3)
+        AND EXISTS (SELECT 1 FROM json_each(s.aliases) WHERE value = ?2)
+    ORDER BY s.provider, s.message_id LIMIT ?4
+);
+
+-- name: count_recipients
+SELECT '[' || group_concat(json_array(evidence, recipients)) || ']'
+FROM (
+    SELECT evidence, count(*) AS recipients FROM recipient_status
+    WHERE message_hash = ?1 AND provider = ?2 AND message_id = ?3
+    GROUP BY evidence
+);
+
+-- name: read_log
+SELECT '[' || group_concat(entry) || ']'
+FROM (SELECT entry FROM entry_json WHERE position > ?1 ORDER BY position LIMIT ?2);
+
+-- name: commit_time_at
+SELECT commit_time FROM event WHERE position = ?;
+
+-- name: read_payload
+SELECT payload.provider, payload.account, payload.received_time, payload.body
+FROM event JOIN payload ON payload.id = event.payload_id
+WHERE event.position = ?;
+
+-- name: read_quarantine
+SELECT id, provider, account, received_time, problems, body FROM quarantine WHERE id > ? ORDER BY id LIMIT ?;
+
+-- name: audit_recipients
+-- A page of recipients beside their log rows: [[StoredStatus, [LogEntry, ...]], ...].
+SELECT '[' || group_concat('[' || stored || ',[' || entries || ']]') || ']'
+FROM (
+    SELECT stored, (
+        SELECT coalesce(group_concat(entry), '')
+        FROM (SELECT entry FROM entry_json WHERE status_id = s.id ORDER BY position)
+    ) AS entries
+    FROM status_json AS s WHERE id > ?1 ORDER BY id LIMIT ?2
+);
+
+-- name: audit_log
+SELECT '[' || group_concat(json_array(position, commit_time)) || ']'
+FROM (SELECT position, commit_time FROM event WHERE position > ?1 ORDER BY position LIMIT ?2);
