@@ -1,0 +1,6 @@
+"""The way in: each event is checked by itself, then many requests share one durable commit."""
+
+from msgstate_server.ingest.admission import admit
+from msgstate_server.ingest.group_commit import Ingest
+
+__all__ = ["Ingest", "admit"]

@@ -1,0 +1,126 @@
+"""Group commit: whatever waits while one transaction runs shares the next one, within bounds."""
+
+import asyncio
+from collections import deque
+from typing import Final, NamedTuple
+
+import structlog
+
+from msgstate_server.domain.decision import Outcome, Submission
+from msgstate_server.domain.errors import Draining, IngestQueueFull, Unavailable
+from msgstate_server.store.protocol import Store
+
+QUEUE_EVENTS: Final = 20_000
+"""Events that may wait; beyond, callers do."""
+GROUP_EVENTS: Final = 2_000
+"""Events in one transaction, unless one submission alone has more."""
+ROOM_SECONDS: Final = 5.0
+"""How long a caller without a deadline waits for room."""
+
+_log = structlog.get_logger("msgstate.ingest")
+
+
+class _Waiting(NamedTuple):
+    submission: Submission
+    committed: "asyncio.Future[list[Outcome]]"
+
+
+class Ingest:
+    """Commits submissions in the order in which they came; a lone one does not wait for company."""
+
+    def __init__(self, store: Store, queue_events: int = QUEUE_EVENTS, group_events: int = GROUP_EVENTS) -> None:
+        """Prepare; `run` commits."""
+        self._store = store
+        self._queue_events = queue_events
+        self._group_events = group_events
+        self._queue: deque[_Waiting] = deque()
+        self._queued = 0
+        self._draining = False
+        self._work = asyncio.Event()
+        self._room = asyncio.Event()
+
+    async def submit(self, submission: Submission, timeout: float | None = None) -> list[Outcome]:  # noqa: ASYNC109
+        """The outcome of each candidate, in order, once all of the submission is durable.
+
+        Raises `IngestQueueFull` where there is no room within `timeout` seconds, `Draining` when the service stops and
+        `StoreUnavailable`; then the same submission may be sent again.
+        """
+        cost = _cost(submission)
+        if self._is_full(cost):
+            await self._wait_for_room(cost, ROOM_SECONDS if timeout is None else timeout)
+        if self._draining:
+            raise Draining("the service is shutting down; send the same again to it later or to another replica")
+        waiting = _Waiting(submission, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._queued += cost
+        self._work.set()
+        return await waiting.committed
+
+    def _is_full(self, cost: int) -> bool:
+        return bool(self._queue) and self._queued + cost > self._queue_events
+
+    async def _wait_for_room(self, cost: int, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while self._is_full(cost) and not self._draining:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            message = f"{self._queued} events wait to be committed; send the same again later, or send less"
+            raise IngestQueueFull(message) from None
+
+    async def run(self) -> None:
+        """Commit what is submitted, until the service drains and nothing is left."""
+        while not self._draining or self._queue:
+            await self._work.wait()
+            self._work.clear()
+            while self._queue:
+                await self._commit(self._take_group())
+
+    def drain(self) -> None:
+        """Take no more; `run` ends when all that was taken is committed."""
+        self._draining = True
+        self._work.set()
+        self._room.set()
+
+    def _take_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        events = 0
+        while self._queue and (not group or events + _cost(self._queue[0].submission) <= self._group_events):
+            waiting = self._queue.popleft()
+            events += _cost(waiting.submission)
+            if not waiting.committed.cancelled():
+                group.append(waiting)
+        self._queued -= events
+        self._room.set()
+        return group
+
+    async def _commit(self, group: list[_Waiting]) -> None:
+        if not group:
+            return
+        try:
+            outcomes = await self._store.append([waiting.submission for waiting in group])
+        except Unavailable as error:
+            _fail(group, error)
+        except Exception as error:
+            if len(group) == 1:
+                _log.exception("a submission could not be committed")
+                _fail(group, error)
+                return
+            # One that the store chokes on must not take its neighbours along.
+            for waiting in group:
+                await self._commit([waiting])
+        else:
+            for waiting, outcome in zip(group, outcomes, strict=True):
+                if not waiting.committed.done():
+                    waiting.committed.set_result(outcome)
+
+
+def _cost(submission: Submission) -> int:
+    return max(1, len(submission.candidates))
+
+
+def _fail(group: list[_Waiting], error: Exception) -> None:
+    for waiting in group:
+        if not waiting.committed.done():
+            waiting.committed.set_exception(error)
