@@ -1,0 +1,57 @@
+"""Which entries of the log a watcher wants."""
+
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import NamedTuple
+
+from msgstate_server.domain.identity import normalize_id, normalize_recipient
+from msgstate_server.domain.log import LogEntry
+from msgstate_server.domain.states import State
+
+Predicate = Callable[[LogEntry], bool]
+
+
+class Filter(NamedTuple):
+    """What must match; an empty set matches all. Of `shard_count` shares, only number `shard_index`."""
+
+    providers: frozenset[str] = frozenset()
+    message_ids: frozenset[str] = frozenset()
+    recipients: frozenset[str] = frozenset()
+    to_states: frozenset[State] = frozenset()
+    shard_index: int = 0
+    shard_count: int = 1
+
+    def transitions(self) -> Predicate:
+        """Whether an entry is a transition that matches."""
+        tests = self._tests()
+        if not tests:
+            return lambda entry: entry.moved
+        if len(tests) == 1:
+            (test,) = tests
+            return lambda entry: entry.moved and test(entry)
+        return lambda entry: entry.moved and all(test(entry) for test in tests)
+
+    def _tests(self) -> list[Predicate]:
+        """One test for each thing that is asked for, the most selective first."""
+        message_ids = frozenset(map(normalize_id, self.message_ids))
+        recipients = frozenset(map(normalize_recipient, self.recipients))
+        providers, to_states = self.providers, self.to_states
+        tests: list[Predicate] = []
+        if message_ids:
+            tests.append(lambda entry: entry.event.message_id in message_ids)
+        if recipients:
+            tests.append(lambda entry: entry.event.recipient in recipients)
+        if providers:
+            tests.append(lambda entry: entry.event.provider in providers)
+        if to_states:
+            tests.append(lambda entry: entry.after.state in to_states)
+        if self.shard_count > 1:
+            index, count = self.shard_index, self.shard_count
+            tests.append(lambda entry: shard(entry.event.provider, entry.event.message_id, count) == index)
+        return tests
+
+
+def shard(provider: str, message_id: str, count: int) -> int:
+    """The share of a message among `count`: part of the contract, written beside the proto's `shard_index`."""
+    digest = blake2b(f"{provider}\0{message_id}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "big") % count
