@@ -1,0 +1,93 @@
+"""Statuses and live transitions out: the handlers of `msgstate.v1.MessageStatusService`."""
+
+from collections.abc import AsyncIterator
+
+import grpc
+from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate.v1 import message_status_service_pb2_grpc
+
+from msgstate_server.domain.limits import RESPONSE_BYTES
+from msgstate_server.queries import get_message
+from msgstate_server.rpc.conversion import message_to_proto, transition_to_proto
+from msgstate_server.rpc.unbuilt import unbuilt
+from msgstate_server.rpc.watch_requests import read_watch_request
+from msgstate_server.store.protocol import Store
+from msgstate_server.watch import Batch, Watches
+from msgstate_server.watch.token import Token
+
+_HEADROOM = 4_096
+"""Bytes of a response that its token and other fields may take."""
+
+
+class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceServicer):
+    """See the contract for what each rpc promises."""
+
+    def __init__(self, store: Store, watches: Watches) -> None:
+        """Answer from the store, and stream from the watches."""
+        self._store = store
+        self._watches = watches
+
+    async def GetMessageStatus(  # noqa: N802
+        self, request: pb.GetMessageStatusRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetMessageStatusResponse:
+        """Give one message's status."""
+        token = Token.at(self._store.head)
+        view = await get_message(self._store, request.message_id, request.provider, request.recipient)
+        return pb.GetMessageStatusResponse(
+            status=message_to_proto(view, RESPONSE_BYTES - _HEADROOM), resume_token=token.encode()
+        )
+
+    async def WatchTransitions(  # noqa: N802
+        self, request: pb.WatchTransitionsRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.WatchTransitionsResponse]:
+        """Stream transitions."""
+        async for batch in self._watches.watch(read_watch_request(request)):
+            for response in _responses(batch):
+                yield response
+
+    async def BatchGetMessageStatuses(  # noqa: N802
+        self, request: pb.BatchGetMessageStatusesRequest, context: grpc.aio.ServicerContext
+    ) -> pb.BatchGetMessageStatusesResponse:
+        """Not built yet."""
+        await unbuilt(context)
+
+    async def ListMessageStatuses(  # noqa: N802
+        self, request: pb.ListMessageStatusesRequest, context: grpc.aio.ServicerContext
+    ) -> pb.ListMessageStatusesResponse:
+        """Not built yet."""
+        await unbuilt(context)
+
+    async def GetMessageHistory(  # noqa: N802
+        self, request: pb.GetMessageHistoryRequest, context: grpc.aio.ServicerContext
+    ) -> pb.GetMessageHistoryResponse:
+        """Not built yet."""
+        await unbuilt(context)
+
+    async def WatchEvents(  # noqa: N802
+        self, request: pb.WatchEventsRequest, context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.WatchEventsResponse]:
+        """Not built yet."""
+        await unbuilt(context)
+        yield pb.WatchEventsResponse()
+
+
+def _responses(batch: Batch) -> list[pb.WatchTransitionsResponse]:
+    """The batch as one response, or as several where it is larger than a response may be."""
+    responses = [pb.WatchTransitionsResponse()]
+    size = 0
+    for entry in batch.entries:
+        transition = transition_to_proto(entry)
+        size += transition.ByteSize() + _HEADROOM // 512
+        if size > RESPONSE_BYTES - _HEADROOM:
+            responses.append(pb.WatchTransitionsResponse())
+            size = transition.ByteSize()
+        response = responses[-1]
+        response.transitions.append(transition)
+        response.resume_token = Token(batch.token.log_id, entry.position, entry.fingerprint).encode()
+    for response in responses:
+        response.phase = pb.WATCH_PHASE_CATCHING_UP
+        response.head_position = batch.head_position
+    responses[-1].resume_token = batch.token.encode()
+    if batch.live:
+        responses[-1].phase = pb.WATCH_PHASE_LIVE
+    return responses

@@ -1,0 +1,79 @@
+"""Builds the gRPC server: the services, health per service, reflection, and the limits of the channel."""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from msgstate.v1 import (
+    admin_service_pb2,
+    admin_service_pb2_grpc,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    message_status_service_pb2,
+    message_status_service_pb2_grpc,
+)
+
+from msgstate_server.domain.limits import RECEIVE_BYTES
+from msgstate_server.ingest import Ingest
+from msgstate_server.rpc.admin_service import AdminService
+from msgstate_server.rpc.event_service import EventService
+from msgstate_server.rpc.interceptors import ErrorInterceptor
+from msgstate_server.rpc.message_status_service import MessageStatusService
+from msgstate_server.store.protocol import Store
+from msgstate_server.watch import Watches
+
+_SERVICES: Final = tuple(
+    file.DESCRIPTOR.services_by_name[name].full_name
+    for file, name in (
+        (event_service_pb2, "EventService"),
+        (message_status_service_pb2, "MessageStatusService"),
+        (admin_service_pb2, "AdminService"),
+    )
+)
+
+_OPTIONS: Final[Sequence[tuple[str, int]]] = (
+    ("grpc.max_receive_message_length", RECEIVE_BYTES),
+    # One server per port: a second one must fail to bind, not share the connections.
+    ("grpc.so_reuseport", 0),
+    # A watch may be silent for a minute: let clients ping, and find peers that are gone.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+)
+
+
+class RpcServer:
+    """The gRPC surface of one service."""
+
+    def __init__(self, ingest: Ingest, store: Store, watches: Watches, clock: Callable[[], int]) -> None:
+        """Put it together; it must be made within the running loop."""
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
+        self._health = health.aio.HealthServicer()
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(ingest, store, clock), self._server)
+        message_status_service_pb2_grpc.add_MessageStatusServiceServicer_to_server(
+            MessageStatusService(store, watches), self._server
+        )
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(), self._server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        reflection.enable_server_reflection(
+            (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+        )
+
+    async def start(self, address: str) -> int:
+        """Listen; gives the port. Raises RuntimeError where the address cannot be had."""
+        port = self._server.add_insecure_port(address)
+        await self._server.start()
+        for service in ("", *_SERVICES):
+            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        return port
+
+    async def drain(self) -> None:
+        """Say to balancers that no more calls should come."""
+        await self._health.enter_graceful_shutdown()
+
+    async def stop(self, grace: float) -> None:
+        """Refuse new calls, let those that run end within `grace` seconds, then cut them off."""
+        await self._server.stop(grace)

@@ -1,0 +1,10 @@
+"""What an rpc of the contract answers before it is built."""
+
+from typing import NoReturn
+
+import grpc
+
+
+async def unbuilt(context: grpc.aio.ServicerContext) -> NoReturn:
+    """End the call with UNIMPLEMENTED; without it, the generated default would run in a thread."""
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not have this method yet")
