@@ -102,7 +102,7 @@ class Ingest:
             outcomes = await self._store.append([waiting.submission for waiting in group])
         except Unavailable as error:
             _fail(group, error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             if len(group) == 1:
                 _log.exception("a submission could not be committed")
                 _fail(group, error)

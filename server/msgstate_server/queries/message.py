@@ -37,7 +37,9 @@ async def get_message(store: Store, message_id: str, provider: str = "", recipie
         key = await _find_by_alias(store, message_id, provider)
         found = await store.read_recipients(key.message_id, key.provider, recipient, MESSAGE_RECIPIENTS + 1)
         if not found:
-            raise MessageNotFound(f"the message with id or alias {shown(message_id)} has no recipient {shown(recipient)}")
+            raise MessageNotFound(
+                f"the message with id or alias {shown(message_id)} has no recipient {shown(recipient)}"
+            )
     elif not provider:
         await _require_one_provider(store, found)
     return await _view(store, found)

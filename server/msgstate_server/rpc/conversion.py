@@ -3,8 +3,9 @@
 from typing import Final, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from msgstate.v1 import event_pb2, log_pb2, status_pb2
 
+from msgstate.v1 import event_pb2, event_service_pb2, log_pb2, status_pb2
+from msgstate_server.domain.decision import Disposition
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.domain.limits import EVENT_BYTES
 from msgstate_server.domain.log import LogEntry
@@ -13,8 +14,17 @@ from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.domain.validation import Violation
 from msgstate_server.queries import MessageView
 
-_EVENT_TYPES: Final = {int(event_type): event_type for event_type in EventType}
-_REASONS: Final = {int(reason): reason for reason in Reason}
+_EVENT_TYPES: Final = {
+    event_type: event_pb2.EventType.Value(f"EVENT_TYPE_{event_type.name}") for event_type in EventType
+}
+_REASONS: Final = {reason: event_pb2.Reason.Value(f"REASON_{reason.name}") for reason in Reason}
+_STATES: Final = {state: status_pb2.State.Value(f"STATE_{state.name}") for state in State}
+DISPOSITIONS: Final = {
+    disposition: event_service_pb2.Disposition.Value(f"DISPOSITION_{disposition.name}") for disposition in Disposition
+}
+"""The contract's value of each disposition."""
+_EVENT_TYPES_BY_NUMBER: Final[dict[int, EventType]] = {int(event_type): event_type for event_type in EventType}
+_REASONS_BY_NUMBER: Final[dict[int, Reason]] = {int(reason): reason for reason in Reason}
 _T = TypeVar("_T")
 _SECOND: Final = 1_000_000
 _FIRST_SECOND: Final = -62_135_596_800
@@ -33,7 +43,7 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
     attributes = EventAttributes(
         provider_type=message.provider_type,
         event_id=message.event_id,
-        reason=_known(_REASONS, message.reason, Reason.OTHER, "reason", found),
+        reason=_known(_REASONS_BY_NUMBER, message.reason, Reason.OTHER, "reason", found),
         detail=message.detail,
         smtp_code=message.smtp_code,
         enhanced_code=message.enhanced_code,
@@ -48,7 +58,7 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
         message.provider,
         message.message_id,
         message.recipient,
-        _known(_EVENT_TYPES, message.type, EventType.OTHER, "type", found),
+        _known(_EVENT_TYPES_BY_NUMBER, message.type, EventType.OTHER, "type", found),
         time_from_proto(message.occurred_time, "occurred_time", found) if message.HasField("occurred_time") else None,
         received_time,
         attributes,
@@ -93,11 +103,11 @@ def event_to_proto(event: Event) -> event_pb2.Event:
         provider=event.provider,
         message_id=event.message_id,
         recipient=event.recipient,
-        type=int(event.type),
+        type=_EVENT_TYPES[event.type],
         provider_type=attributes.provider_type,
         event_id=attributes.event_id,
         occurred_time=time_to_proto(event.occurred_time),
-        reason=int(attributes.reason),
+        reason=_REASONS[attributes.reason],
         detail=attributes.detail,
         smtp_code=attributes.smtp_code,
         enhanced_code=attributes.enhanced_code,
@@ -119,8 +129,8 @@ def transition_to_proto(entry: LogEntry) -> log_pb2.Transition:
         provider=event.provider,
         message_id=event.message_id,
         recipient=event.recipient,
-        from_state=int(entry.before.state),
-        to_state=int(entry.after.state),
+        from_state=_STATES[entry.before.state],
+        to_state=_STATES[entry.after.state],
         version=entry.version,
         event=event_to_proto(event),
         failure=_failure_of(entry) if entry.after.state is State.FAILED else None,
@@ -131,7 +141,7 @@ def transition_to_proto(entry: LogEntry) -> log_pb2.Transition:
 def _failure_of(entry: LogEntry) -> status_pb2.Failure:
     attributes = entry.event.attributes
     return status_pb2.Failure(
-        reason=int(attributes.reason),
+        reason=_REASONS[attributes.reason],
         final=entry.after is Evidence.FAILED,
         smtp_code=attributes.smtp_code,
         enhanced_code=attributes.enhanced_code,
@@ -145,7 +155,7 @@ def recipient_to_proto(status: RecipientStatus) -> status_pb2.RecipientStatus:
         provider=status.provider,
         message_id=status.message_id,
         recipient=status.recipient,
-        state=int(status.state),
+        state=_STATES[status.state],
         queued_time=time_to_proto(status.queued_time),
         sent_time=time_to_proto(status.sent_time),
         delivered_time=time_to_proto(status.delivered_time),
@@ -163,13 +173,13 @@ def recipient_to_proto(status: RecipientStatus) -> status_pb2.RecipientStatus:
         position=status.position,
     )
     if (failure := status.failure) is not None:
-        message.failure.reason = int(failure.reason)
+        message.failure.reason = _REASONS[failure.reason]
         message.failure.final = status.failure_final
         message.failure.smtp_code = failure.smtp_code
         message.failure.enhanced_code = failure.enhanced_code
         message.failure.detail = failure.detail
     if (suppression := status.suppression) is not None:
-        message.suppression.reason = int(suppression.reason)
+        message.suppression.reason = _REASONS[suppression.reason]
         message.suppression.detail = suppression.detail
     return message
 
@@ -179,9 +189,9 @@ def message_to_proto(view: MessageView, limit: int) -> status_pb2.MessageStatus:
     message = status_pb2.MessageStatus(
         provider=view.provider,
         message_id=view.message_id,
-        state=int(view.state),
+        state=_STATES[view.state],
         state_counts=[
-            status_pb2.StateCount(state=int(state), count=count) for state, count in sorted(view.counts.items())
+            status_pb2.StateCount(state=_STATES[state], count=count) for state, count in sorted(view.counts.items())
         ],
         aliases=view.aliases,
         recipients_truncated=view.truncated,

@@ -1,4 +1,4 @@
-"""The one place where an error becomes a gRPC status: `google.rpc.Status` with `ErrorInfo`, and what a client acts on."""
+"""The one place where an error becomes a gRPC status, with `ErrorInfo` and what else a client acts on."""
 
 from typing import Final, NoReturn
 
@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from msgstate_server.domain import errors
+from msgstate_server.rpc.context import Context
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "msgstate"
@@ -26,14 +27,14 @@ _CODES: Final = {
 }
 
 
-async def abort(context: grpc.aio.ServicerContext, error: errors.MsgstateError) -> NoReturn:
+async def abort(context: Context, error: errors.MsgstateError) -> NoReturn:
     """End the call with the error's status."""
     code = _CODES.get(type(error), grpc.StatusCode.INTERNAL)
     status = status_pb2.Status(code=code.value[0], message=str(error), details=map(_pack, _details(error)))
     await context.abort(code, str(error), ((_DETAILS_KEY, status.SerializeToString()),))
 
 
-async def abort_internal(context: grpc.aio.ServicerContext) -> NoReturn:
+async def abort_internal(context: Context) -> NoReturn:
     """End the call after a fault of the service's own, of which the client learns nothing but that."""
     text = "the service failed; the fault is in its log"
     info = error_details_pb2.ErrorInfo(reason=errors.MsgstateError.reason, domain=_DOMAIN)
@@ -42,9 +43,7 @@ async def abort_internal(context: grpc.aio.ServicerContext) -> NoReturn:
 
 
 def _details(error: errors.MsgstateError) -> list[Message]:
-    details: list[Message] = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)
-    ]
+    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)]
     if isinstance(error, errors.InvalidRequest):
         violations = (
             error_details_pb2.BadRequest.FieldViolation(field=field, description=description)

@@ -1,16 +1,15 @@
 """Events in: the handlers of `msgstate.v1.EventService`."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 
-import grpc
 from msgstate.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
-
 from msgstate_server.domain.decision import Candidate, Disposition, Submission
 from msgstate_server.domain.errors import BatchTooLarge
 from msgstate_server.domain.limits import BATCH_BYTES, BATCH_EVENTS
 from msgstate_server.domain.validation import Violation
 from msgstate_server.ingest import Ingest, admit
-from msgstate_server.rpc.conversion import event_from_proto
+from msgstate_server.rpc.context import Context
+from msgstate_server.rpc.conversion import DISPOSITIONS, event_from_proto
 from msgstate_server.rpc.unbuilt import unbuilt
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
@@ -26,7 +25,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         self._clock = clock
 
     async def PublishEvents(  # noqa: N802
-        self, request: event_service_pb2.PublishEventsRequest, context: grpc.aio.ServicerContext
+        self, request: event_service_pb2.PublishEventsRequest, context: Context
     ) -> event_service_pb2.PublishEventsResponse:
         """Publish a batch."""
         _require_within_limits(request)
@@ -38,13 +37,13 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             violations = refused.get(index)
             if violations is None:
                 disposition, position = next(committed)
-                response.results.add(disposition=int(disposition), position=position)
+                response.results.add(disposition=DISPOSITIONS[disposition], position=position)
             else:
-                response.results.add(disposition=int(Disposition.REFUSED), violations=violations)
+                response.results.add(disposition=DISPOSITIONS[Disposition.REFUSED], violations=violations)
         return response
 
     def _admit(
-        self, messages: "list[event_pb2.Event]"
+        self, messages: Iterable[event_pb2.Event]
     ) -> tuple[list[Candidate], dict[int, list[event_service_pb2.FieldViolation]]]:
         """The events that may enter the log, and why the others may not, by index."""
         received_time = self._clock()
@@ -62,11 +61,11 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         return candidates, refused
 
     async def StreamEvents(  # noqa: N802
-        self, request_iterator: AsyncIterator[event_service_pb2.StreamEventsRequest], context: grpc.aio.ServicerContext
+        self, request_iterator: AsyncIterator[event_service_pb2.StreamEventsRequest], context: Context
     ) -> AsyncIterator[event_service_pb2.StreamEventsResponse]:
         """Not built yet."""
         await unbuilt(context)
-        yield event_service_pb2.StreamEventsResponse()
+        yield event_service_pb2.StreamEventsResponse()  # type: ignore[unreachable]
 
 
 def _require_within_limits(request: event_service_pb2.PublishEventsRequest) -> None:

@@ -1,7 +1,7 @@
 """Turns what goes wrong around a handler into the errors of the contract."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
 import structlog
@@ -9,13 +9,15 @@ from google.protobuf.message import DecodeError
 
 from msgstate_server.domain.errors import InvalidRequest, MsgstateError
 from msgstate_server.domain.validation import Violation
+from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.errors import abort, abort_internal
 
 _OURS: Final = "/msgstate."
 _log = structlog.get_logger("msgstate.rpc")
 
-Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
-Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+_Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
+_Unary = Callable[[Any, Context], Awaitable[object]]
+_Stream = Callable[[Any, Context], AsyncIterator[object]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -23,21 +25,22 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def __init__(self) -> None:
         """Start with no handler wrapped."""
-        self._wrapped: dict[str, Handler] = {}
+        self._wrapped: dict[str, _Handler] = {}
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Any:
         """Wrap the handlers of msgstate's own services, each once."""
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
-        if wrapped is None:
-            handler = await continuation(handler_call_details)
-            if handler is None or not method.startswith(_OURS):
-                return handler
-            wrapped = self._wrapped[method] = _wrap(handler)
+        if wrapped is not None:
+            return wrapped
+        handler = await continuation(handler_call_details)
+        if handler is None or not method.startswith(_OURS):
+            return handler
+        wrapped = self._wrapped[method] = _wrap(handler)
         return wrapped
 
 
@@ -45,22 +48,16 @@ class _Undecodable:
     """Stands for a request that is not what the method takes."""
 
 
-def _wrap(handler: Handler) -> Handler:
-    decode = _tolerant(handler.request_deserializer)
+def _wrap(handler: Any) -> _Handler:
+    decode, encode = _tolerant(handler.request_deserializer), handler.response_serializer
     if handler.unary_unary:
-        return grpc.unary_unary_rpc_method_handler(
-            _guard_call(handler.unary_unary), decode, handler.response_serializer
-        )
+        return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary), decode, encode)
     if handler.unary_stream:
-        return grpc.unary_stream_rpc_method_handler(
-            _guard_stream(handler.unary_stream), decode, handler.response_serializer
-        )
-    return grpc.stream_stream_rpc_method_handler(
-        _guard_stream(handler.stream_stream), decode, handler.response_serializer
-    )
+        return grpc.unary_stream_rpc_method_handler(_guard_stream(handler.unary_stream), decode, encode)
+    return grpc.stream_stream_rpc_method_handler(_guard_stream(handler.stream_stream), decode, encode)
 
 
-def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], object]:
+def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], Any]:
     def tolerant(data: bytes) -> object:
         try:
             return decode(data)
@@ -70,7 +67,7 @@ def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], object]:
     return tolerant
 
 
-def _guard_call(call: Callable[..., Awaitable[object]]) -> Callable[..., Awaitable[object]]:
+def _guard_unary(call: _Unary) -> Any:
     async def guarded(request: object, context: Context) -> object:
         try:
             _require_decoded(request)
@@ -83,7 +80,7 @@ def _guard_call(call: Callable[..., Awaitable[object]]) -> Callable[..., Awaitab
     return guarded
 
 
-def _guard_stream(stream: Callable[..., AsyncIterator[object]]) -> Callable[..., AsyncIterator[object]]:
+def _guard_stream(stream: _Stream) -> Any:
     async def guarded(request: object, context: Context) -> AsyncIterator[object]:
         try:
             _require_decoded(request)
@@ -103,7 +100,7 @@ def _require_decoded(request: object) -> None:
         raise InvalidRequest([Violation("request", description)])
 
 
-async def _abort(context: Context, error: Exception) -> None:
+async def _abort(context: Context, error: Exception) -> NoReturn:
     if isinstance(error, MsgstateError):
         await abort(context, error)
     _log.error("a call failed", exc_info=error)

@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator
 
-import grpc
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
-
 from msgstate_server.domain.limits import RESPONSE_BYTES
 from msgstate_server.queries import get_message
+from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.conversion import message_to_proto, transition_to_proto
 from msgstate_server.rpc.unbuilt import unbuilt
 from msgstate_server.rpc.watch_requests import read_watch_request
@@ -28,7 +27,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         self._watches = watches
 
     async def GetMessageStatus(  # noqa: N802
-        self, request: pb.GetMessageStatusRequest, context: grpc.aio.ServicerContext
+        self, request: pb.GetMessageStatusRequest, context: Context
     ) -> pb.GetMessageStatusResponse:
         """Give one message's status."""
         token = Token.at(self._store.head)
@@ -38,7 +37,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         )
 
     async def WatchTransitions(  # noqa: N802
-        self, request: pb.WatchTransitionsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.WatchTransitionsRequest, context: Context
     ) -> AsyncIterator[pb.WatchTransitionsResponse]:
         """Stream transitions."""
         async for batch in self._watches.watch(read_watch_request(request)):
@@ -46,29 +45,29 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
                 yield response
 
     async def BatchGetMessageStatuses(  # noqa: N802
-        self, request: pb.BatchGetMessageStatusesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.BatchGetMessageStatusesRequest, context: Context
     ) -> pb.BatchGetMessageStatusesResponse:
         """Not built yet."""
         await unbuilt(context)
 
     async def ListMessageStatuses(  # noqa: N802
-        self, request: pb.ListMessageStatusesRequest, context: grpc.aio.ServicerContext
+        self, request: pb.ListMessageStatusesRequest, context: Context
     ) -> pb.ListMessageStatusesResponse:
         """Not built yet."""
         await unbuilt(context)
 
     async def GetMessageHistory(  # noqa: N802
-        self, request: pb.GetMessageHistoryRequest, context: grpc.aio.ServicerContext
+        self, request: pb.GetMessageHistoryRequest, context: Context
     ) -> pb.GetMessageHistoryResponse:
         """Not built yet."""
         await unbuilt(context)
 
     async def WatchEvents(  # noqa: N802
-        self, request: pb.WatchEventsRequest, context: grpc.aio.ServicerContext
+        self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncIterator[pb.WatchEventsResponse]:
         """Not built yet."""
         await unbuilt(context)
-        yield pb.WatchEventsResponse()
+        yield pb.WatchEventsResponse()  # type: ignore[unreachable]
 
 
 def _responses(batch: Batch) -> list[pb.WatchTransitionsResponse]:

@@ -6,6 +6,7 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+
 from msgstate.v1 import (
     admin_service_pb2,
     admin_service_pb2_grpc,
@@ -14,7 +15,6 @@ from msgstate.v1 import (
     message_status_service_pb2,
     message_status_service_pb2_grpc,
 )
-
 from msgstate_server.domain.limits import RECEIVE_BYTES
 from msgstate_server.ingest import Ingest
 from msgstate_server.rpc.admin_service import AdminService
@@ -58,9 +58,7 @@ class RpcServer:
         )
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 
     async def start(self, address: str) -> int:
         """Listen; gives the port. Raises RuntimeError where the address cannot be had."""

@@ -4,7 +4,9 @@ from typing import NoReturn
 
 import grpc
 
+from msgstate_server.rpc.context import Context
 
-async def unbuilt(context: grpc.aio.ServicerContext) -> NoReturn:
+
+async def unbuilt(context: Context) -> NoReturn:
     """End the call with UNIMPLEMENTED; without it, the generated default would run in a thread."""
     await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not have this method yet")

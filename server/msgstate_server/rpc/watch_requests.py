@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from msgstate.v1 import message_status_service_pb2 as pb
-
 from msgstate_server.domain.errors import InvalidRequest
 from msgstate_server.domain.limits import (
     CHECKPOINT_SECONDS,

@@ -1,9 +1,8 @@
 """Resume tokens: *all of the log up to here*, opaque to clients, good with any filter."""
 
+import struct
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from hashlib import blake2b
-from struct import Struct
-from struct import error as _StructError
 from typing import Final, NamedTuple
 
 from msgstate_server.domain.errors import InvalidRequest
@@ -11,7 +10,7 @@ from msgstate_server.domain.log import Head
 from msgstate_server.domain.validation import Violation, shown
 
 _VERSION: Final = 1
-_LAYOUT: Final = Struct(">B16sq8s")
+_LAYOUT: Final = struct.Struct(">B16sq8s")
 _CHECK_BYTES: Final = 4
 _TEXT_LENGTH: Final = 52
 """Base64 of 1 + 16 + 8 + 8 + 4 bytes and the padding."""
@@ -42,7 +41,7 @@ class Token(NamedTuple):
             version, *fields = _LAYOUT.unpack(data[:-_CHECK_BYTES])
             if version == _VERSION and data[-_CHECK_BYTES:] == _check(data[:-_CHECK_BYTES]):
                 return cls(*fields)
-        except (ValueError, UnicodeEncodeError, _StructError):
+        except (ValueError, UnicodeEncodeError, struct.error):
             pass
         description = f"must be a token that msgstate gave out, unchanged; found {shown(text)}"
         raise InvalidRequest([Violation("resume_token", description)])

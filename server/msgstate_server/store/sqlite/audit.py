@@ -60,9 +60,7 @@ class SqliteAudit:
         """See `Audit`."""
         after = 0
         while True:
-            page = await asyncio.to_thread(
-                fetch_json, self._connection, "audit_recipients", (after, _RECIPIENTS)
-            )
+            page = await asyncio.to_thread(fetch_json, self._connection, "audit_recipients", (after, _RECIPIENTS))
             try:
                 records: list[RecipientRecord | Unreadable] = list(_records.decode(page))
             except msgspec.ValidationError:

@@ -1,7 +1,8 @@
 """Writes many rows with few statements, each of which gives up the interpreter lock once.
 
 `executemany` gives it up for every row, and has to win it back from a busy event loop each time: 500 rows then take as
-long as 500 turns of the loop. Rows are written 512 at a time, then in powers of two, so that few statements are prepared.
+long as 500 turns of the loop. Rows are written 512 at a time, then in powers of two, so that few statements are
+prepared.
 """
 
 from collections.abc import Sequence

@@ -182,7 +182,7 @@ class SqliteStore:
             if payload is not None:
                 body = zlib.compress(payload.body, _COMPRESSION)
                 row = (payload.provider, payload.account, payload.received_time, body)
-                ids[index] = self._writer.execute(SQL["write_payload"], row).lastrowid
+                ids[index] = self._writer.execute(SQL["write_payload"], row).fetchone()[0]
         return ids
 
     def _write_quarantine(self, payload: Payload, problems: Sequence[Problem]) -> None:
@@ -228,9 +228,7 @@ class SqliteStore:
 
     async def find_messages(self, message_id: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""
-        return _messages.decode(
-            self._read("find_messages", (message_hash(message_id), message_id, provider, limit))
-        )
+        return _messages.decode(self._read("find_messages", (message_hash(message_id), message_id, provider, limit)))
 
     async def find_by_alias(self, alias: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""

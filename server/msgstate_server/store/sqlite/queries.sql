@@ -45,7 +45,7 @@ INSERT INTO event :rows;
 INSERT OR IGNORE INTO alias :rows;
 
 -- name: write_payload
-INSERT INTO payload (provider, account, received_time, body) VALUES (?, ?, ?, ?);
+INSERT INTO payload (provider, account, received_time, body) VALUES (?, ?, ?, ?) RETURNING id;
 
 -- name: write_quarantine
 -- The same body again changes nothing.
