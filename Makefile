@@ -1,0 +1,56 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo serve test test-all check lint fmt generate verify bench diagram server-environment \
+	dev-environment generate-environment
+
+# Two targets may want the same environment at once.
+.NOTPARALLEL:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: server-environment ## See it work: a server, webhooks and a watcher (ONCE=1: end after one round)
+	@.venv/bin/msgstate demo $(if $(filter 1,$(ONCE)),--once)
+
+serve: server-environment ## Run the server with its default settings
+	@.venv/bin/msgstate serve
+
+test: dev-environment ## Run the tests, without the slow ones
+	@.venv/bin/python -m pytest -n 2 -m "not slow"
+
+test-all: dev-environment ## Run every test
+	@.venv/bin/python -m pytest -n 2
+
+check: lint verify ## Everything but the tests: format, lint, types, layers, generated files
+
+lint: dev-environment ## Format, lint, types and layers
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+fmt: dev-environment ## Format the code and the protos
+	.venv/bin/ruff check --fix --exit-zero --silent
+	.venv/bin/ruff format
+	.venv/bin/buf format -w
+
+generate: dev-environment generate-environment diagram ## Regenerate the stubs and the diagram
+	.venv/bin/buf format -w
+	sh scripts/generate.sh client
+
+verify: dev-environment generate-environment ## Prove that what is generated is fresh
+	sh scripts/verify.sh
+
+bench: dev-environment ## Measure (ROW=name: one row of the table)
+	@.venv/bin/python tests/bench $(ROW)
+
+diagram: server-environment ## Draw the lifecycle into docs/lifecycle.mmd
+	@.venv/bin/msgstate diagram >docs/lifecycle.mmd.new && mv docs/lifecycle.mmd.new docs/lifecycle.mmd
+
+server-environment:
+	@sh scripts/setup.sh server
+
+dev-environment:
+	@sh scripts/setup.sh dev
+
+generate-environment:
+	@sh scripts/setup.sh generate
