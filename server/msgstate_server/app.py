@@ -1,0 +1,152 @@
+"""The composition root: the only module that builds everything, starts it in order and stops it in order."""
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+import structlog
+import uvicorn
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.ingest import Ingest
+from msgstate_server.rpc.server import RpcServer
+from msgstate_server.settings import ProviderSettings, Settings, split_address
+from msgstate_server.store.opening import open_store
+from msgstate_server.watch import Watches
+from msgstate_server.webhooks.app import build_app
+from msgstate_server.webhooks.credentials import Credentials
+from msgstate_server.webhooks.providers import PROVIDERS
+
+GRACE_SECONDS: Final = 3.0
+"""How long calls that run may take to end when the service stops."""
+
+_log = structlog.get_logger("msgstate.app")
+
+
+class CannotStart(Exception):
+    """The service cannot start; the text says why and the mend."""
+
+
+def clock() -> int:
+    """The time, in microseconds since 1970."""
+    return time.time_ns() // 1000
+
+
+class Service:
+    """One msgstate: a store, its intake and its watches, behind gRPC and HTTP."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Prepare; `start` opens the store and the ports."""
+        self._settings = settings
+        self._background: list[asyncio.Task[None]] = []
+        self._ready = False
+        self.grpc_address = settings.grpc
+        self.http_address = settings.http
+
+    async def start(self) -> None:
+        """Open the store, then the ports; raises `CannotStart`, leaving nothing open."""
+        credentials = _credentials(self._settings.webhooks)
+        listener = _listen(self._settings.http)
+        try:
+            self._store = await open_store(self._settings.store, clock)
+        except StoreUnusable as error:
+            listener.close()
+            raise CannotStart(str(error)) from error
+        self._ingest = Ingest(self._store)
+        self._watches = Watches(self._store)
+        self._rpc = RpcServer(self._ingest, self._store, self._watches, clock)
+        try:
+            port = await self._rpc.start(self._settings.grpc)
+        except RuntimeError as error:
+            listener.close()
+            await self._store.close()
+            raise CannotStart(_taken("grpc", self._settings.grpc)) from error
+        self._http = _HttpServer(build_app(self._ingest, credentials, clock, lambda: self._ready))
+        self._serving = asyncio.create_task(self._http.serve([listener]))
+        self._background = [asyncio.create_task(self._ingest.run()), asyncio.create_task(self._watches.run())]
+        await self._http.listening.wait()
+        host, _ = self._settings.grpc.rsplit(":", 1)
+        self.grpc_address = f"{host}:{port}"
+        host, _ = self._settings.http.rsplit(":", 1)
+        self.http_address = f"{host}:{listener.getsockname()[1]}"
+        self._ready = True
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; raises what ended a background task, which none should do."""
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait([stopping, self._serving, *self._background], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in self._background:
+            if task.done():
+                task.result()
+
+    async def stop(self) -> None:
+        """Take no more, commit what was taken, let watches send a last checkpoint, then close."""
+        self._ready = False
+        await self._rpc.drain()
+        self._http.should_exit = True
+        self._ingest.drain()
+        committing, following = self._background
+        await committing
+        self._watches.drain()
+        await self._rpc.stop(GRACE_SECONDS)
+        await self._serving
+        following.cancel()
+        with suppress(asyncio.CancelledError):
+            await following
+        await self._store.close()
+        _log.info("stopped", position=self._store.head.position)
+
+
+class _HttpServer(uvicorn.Server):
+    """uvicorn within our own loop: it must neither take our signals nor choose our sockets."""
+
+    def __init__(self, app: "object") -> None:
+        config = uvicorn.Config(
+            app,  # type: ignore[arg-type]
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=int(GRACE_SECONDS),
+        )
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the composition root; uvicorn would raise each a second time when it ends."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.listening.set()
+
+
+def _credentials(webhooks: dict[str, ProviderSettings]) -> dict[tuple[str, str], Credentials]:
+    """Who may post, by provider and account."""
+    credentials: dict[tuple[str, str], Credentials] = {}
+    for provider, own in webhooks.items():
+        if provider not in PROVIDERS:
+            raise CannotStart(f"webhooks.{provider}: must be a provider that msgstate knows: {', '.join(PROVIDERS)}")
+        credentials[provider, ""] = Credentials(own.basic, own.secrets)
+        for name, account in own.accounts.items():
+            credentials[provider, name] = Credentials(account.basic, account.secrets)
+    return credentials
+
+
+def _listen(address: str) -> socket.socket:
+    host, port = split_address("http", address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise CannotStart(_taken("http", address)) from error
+
+
+def _taken(name: str, address: str) -> str:
+    return f"cannot listen on {address}: stop what uses it, or choose another address with --{name}"

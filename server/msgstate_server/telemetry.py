@@ -1,0 +1,22 @@
+"""The service's own log: readable in a terminal, JSON lines elsewhere, always on standard error."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure_logging() -> None:
+    """Send what the service and its libraries log to standard error."""
+    in_terminal = sys.stderr.isatty()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if in_terminal else [structlog.processors.dict_tracebacks]),
+            structlog.dev.ConsoleRenderer() if in_terminal else structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
