@@ -1,0 +1,145 @@
+"""`make bench`: each row is our figure beside the limit that is measured in the same run, and their ratio.
+
+Server and load are processes of their own; they share the machine's cores, so a ratio says more than a rate.
+"""
+
+import json
+import os
+import platform
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+_HERE = Path(__file__).parent
+_REPEATS = 3
+_EVENTS = 200_000
+_GETS = 20_000
+_STARTING = re.compile(r"grpc=(?P<address>\S+)|^(?P<port>\d+)$")
+
+
+class Sample(NamedTuple):
+    """One run: operations per second, and the server's CPU milliseconds per thousand of them (None without one)."""
+
+    rate: float
+    cpu: float | None
+    p99: float | None
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    ours: list[Sample]
+    limit: list[Sample]
+    target: float
+
+    @property
+    def ratio(self) -> float:
+        """Our median rate over the limit's."""
+        return median(sample.rate for sample in self.ours) / median(sample.rate for sample in self.limit)
+
+
+@contextmanager
+def started(*command: str) -> Iterator[tuple[str, int]]:
+    """A server process: its address and process id; ended when the block ends."""
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        assert process.stdout is not None  # noqa: S101
+        for line in process.stdout:
+            found = _STARTING.search(line)
+            if found:
+                yield found["address"] or f"127.0.0.1:{found['port']}", process.pid
+                break
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+
+
+def run(*command: str) -> dict[str, float]:
+    """A script of this folder, to its end: the JSON it prints."""
+    script, *arguments = command
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, str(_HERE / script), *arguments], stdout=subprocess.PIPE, check=True, text=True
+    )
+    measured: dict[str, float] = json.loads(done.stdout)
+    return measured
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time that a process has taken."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def load(address: str, pid: int, kind: str, count: int, in_flight: int, *more: str) -> Sample:
+    """Put a load on a server."""
+    before = cpu_seconds(pid)
+    measured = run("load.py", kind, address, str(count), str(in_flight), *more)
+    cpu = (cpu_seconds(pid) - before) * 1e6 / count
+    return Sample(count / measured["seconds"], cpu, measured["p99"])
+
+
+def serve(file: Path) -> tuple[str, ...]:
+    """The command that serves a file."""
+    address = "127.0.0.1:0"
+    return ("-m", "msgstate_server", "serve", "--store", f"sqlite:///{file}", "--grpc", address, "--http", address)
+
+
+def publish(folder: Path) -> Row:
+    """`PublishEvents`: batches of 500, four at a time, four events per message, durable."""
+    row = Row("publish", [], [], 0.5)
+    for repeat in range(_REPEATS):
+        file = folder / f"publish-{repeat}.db"
+        with started(*serve(file)) as (address, pid):
+            row.ours.append(load(address, pid, "publish", _EVENTS, 4))
+        measured = run("straight_sqlite.py", str(file), str(folder / f"straight-{repeat}.db"))
+        row.limit.append(Sample(_EVENTS / measured["seconds"], None, None))
+    return row
+
+
+def get(folder: Path) -> Row:
+    """`GetMessageStatus` at random over 50,000 messages, 16 at a time."""
+    row = Row("get", [], [], 0.8)
+    file = folder / "get.db"
+    with started(*serve(file)) as (address, pid):
+        load(address, pid, "publish", _EVENTS, 4)
+        with started(str(_HERE / "bare_server.py"), str(file)) as (bare_address, bare_pid):
+            for _ in range(_REPEATS):
+                row.ours.append(load(address, pid, "get", _GETS, 16, str(_EVENTS)))
+                row.limit.append(load(bare_address, bare_pid, "get", _GETS, 16, str(_EVENTS)))
+    return row
+
+
+ROWS: dict[str, Callable[[Path], Row]] = {"publish": publish, "get": get}
+
+
+def _line(row: Row) -> str:
+    ours, limit = (median(sample.rate for sample in samples) for samples in (row.ours, row.limit))
+    spread = max(sample.rate for sample in row.ours) / min(sample.rate for sample in row.ours) - 1
+    cpu = median(sample.cpu or 0 for sample in row.ours)
+    p99 = median(sample.p99 or 0 for sample in row.ours) * 1000
+    return (
+        f"{row.name:<10} {ours:>10,.0f}/s {limit:>10,.0f}/s {row.ratio:>7.2f} {row.target:>7.2f}"
+        f" {spread:>7.0%} {p99:>8.1f} ms {cpu:>8.1f} ms"
+    )
+
+
+def main() -> None:
+    """Measure the rows that are named, or all."""
+    wanted = sys.argv[1:] or list(ROWS)
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_REPEATS} repeats")  # noqa: T201
+    print("row              ours        limit   ratio  target  spread      p99   CPU per 1,000")  # noqa: T201
+    with tempfile.TemporaryDirectory() as folder:
+        for name in wanted:
+            print(_line(ROWS[name](Path(folder))), flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()
