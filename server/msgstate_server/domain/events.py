@@ -1,7 +1,8 @@
 """One fact that a provider reported about one recipient, in msgstate's own words.
 
 All times are microseconds since 1970-01-01 UTC. The structs that are `array_like` are written to the store and
-read from it as JSON arrays, so their fields' order is part of the stored form: new fields go last.
+read from it as JSON arrays, so their fields' order is part of the stored form: new fields go last. None of them can be
+part of a cycle, so the collector need not look at them (`gc=False`).
 """
 
 from enum import IntEnum
@@ -49,7 +50,7 @@ class Reason(IntEnum):
     OTHER = 11
 
 
-class EventAttributes(msgspec.Struct, omit_defaults=True, kw_only=True):
+class EventAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """What an event carries beside its identity, type and times; stored as one JSON object without its empty fields."""
 
     provider_type: str = ""
@@ -66,7 +67,7 @@ class EventAttributes(msgspec.Struct, omit_defaults=True, kw_only=True):
     metadata: dict[str, str] = {}
 
 
-class Event(msgspec.Struct, array_like=True):
+class Event(msgspec.Struct, array_like=True, gc=False):
     """One normalized event about the recipient `(provider, message_id, recipient)`.
 
     `occurred_time` is the provider's own time and may be missing; `received_time` is when msgstate got it.

@@ -19,7 +19,7 @@ class Effect(IntEnum):
     WEAKER = 3
 
 
-class LogEntry(msgspec.Struct, array_like=True):
+class LogEntry(msgspec.Struct, array_like=True, gc=False):
     """One accepted event at its place in the log; `version` is the recipient's after the event."""
 
     position: int

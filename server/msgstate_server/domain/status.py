@@ -14,7 +14,7 @@ from msgstate_server.domain.lifecycle import NEXT, evidence_of
 from msgstate_server.domain.states import Evidence, State
 
 
-class Cause(msgspec.Struct, omit_defaults=True, kw_only=True):
+class Cause(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
     """The event that explains a failure or a suppression, with what decides between two of them.
 
     `time` is the provider's own plausible time, `key` the event's key; they are kept since the log may be gone when
@@ -33,7 +33,7 @@ class Cause(msgspec.Struct, omit_defaults=True, kw_only=True):
 _STRENGTH: Final = {EventType.BOUNCED: 0, EventType.EXPIRED: 1, EventType.ERRORED: 2, EventType.SUPPRESSED: 0}
 
 
-class RecipientStatus(msgspec.Struct, array_like=True):
+class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
     """The state machine of `(provider, message_id, recipient)` and its facts; times in microseconds since 1970.
 
     `position` is that of the last transition in the log; 0 before the first event.

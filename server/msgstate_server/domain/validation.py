@@ -30,32 +30,42 @@ class Violation(NamedTuple):
 
 def violations(event: Event) -> list[Violation]:
     """Every rule that a normalized event breaks; empty where it may enter the log."""
-    return list(_identity_violations(event)) + list(_attribute_violations(event.attributes))
-
-
-def _identity_violations(event: Event) -> Iterator[Violation]:
+    found: list[Violation] = []
     if not _PROVIDER.fullmatch(event.provider):
-        yield Violation("provider", f"must be 1 to 64 of a-z, 0-9, '_' and '-'; found {shown(event.provider)}")
-    for field, value in (("message_id", event.message_id), ("recipient", event.recipient)):
-        if value:
-            yield from text_violations(field, value, limits.ID_BYTES)
-        else:
-            yield Violation(field, "must not be empty; name the message and the recipient that the event is about")
+        rule = "must be 1 to 64 of a-z, 0-9, '_' and '-'"
+        found.append(Violation("provider", f"{rule}; found {shown(event.provider)}"))
+    _check_required("message_id", event.message_id, found)
+    _check_required("recipient", event.recipient, found)
     if event.type is EventType.UNSPECIFIED:
-        yield Violation("type", "must be set; use EVENT_TYPE_OTHER for a kind that has no type of its own")
+        found.append(Violation("type", "must be set; use EVENT_TYPE_OTHER for a kind that has no type of its own"))
+    _check_attributes(event.attributes, found)
+    return found
 
 
-def _attribute_violations(attributes: EventAttributes) -> Iterator[Violation]:
+def _check_required(field: str, value: str, found: list[Violation]) -> None:
+    if not value:
+        rule = "must not be empty; name the message and the recipient that the event is about"
+        found.append(Violation(field, rule))
+    elif _is_suspect(value, limits.ID_BYTES):
+        found.extend(text_violations(field, value, limits.ID_BYTES))
+
+
+def _check_attributes(attributes: EventAttributes, found: list[Violation]) -> None:
     for field, limit in _TEXT_LIMITS:
         value = getattr(attributes, field)
-        if value:
-            yield from text_violations(field, value, limit)
+        if value and _is_suspect(value, limit):
+            found.extend(text_violations(field, value, limit))
     if not 0 <= attributes.smtp_code <= limits.SMTP_CODE_MAX:
-        yield Violation("smtp_code", f"must be 0 to {limits.SMTP_CODE_MAX}; found {attributes.smtp_code}")
+        found.append(Violation("smtp_code", f"must be 0 to {limits.SMTP_CODE_MAX}; found {attributes.smtp_code}"))
     if attributes.aliases:
-        yield from _alias_violations(attributes.aliases)
+        found.extend(_alias_violations(attributes.aliases))
     if attributes.metadata:
-        yield from _metadata_violations(attributes.metadata)
+        found.extend(_metadata_violations(attributes.metadata))
+
+
+def _is_suspect(value: str, limit: int) -> bool:
+    """Whether a text needs a closer look: a character is at most 4 bytes, so most need none."""
+    return len(value) > limit // 4 or "\0" in value
 
 
 def _alias_violations(aliases: list[str]) -> Iterator[Violation]:
