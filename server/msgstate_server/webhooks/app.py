@@ -1,0 +1,170 @@
+"""The HTTP surface that may face the internet: webhooks of providers, and whether the process is alive and ready."""
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
+from typing import Final, Protocol
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from msgstate_server.domain import limits
+from msgstate_server.domain.decision import Disposition, Outcome, Payload, Problem, Submission
+from msgstate_server.domain.errors import Unavailable
+from msgstate_server.webhooks.credentials import Credentials
+from msgstate_server.webhooks.intake import take_in
+from msgstate_server.webhooks.providers import PROVIDERS
+
+BODY_SECONDS: Final = 15.0
+"""How long a client may take to send its body; with the wait to commit, less than the 30 seconds that Emailit waits."""
+COMMIT_SECONDS: Final = 10.0
+"""How long a request waits for the ingest to take it."""
+PROBLEMS_NAMED: Final = 10
+
+_MICROSECONDS: Final = 1_000_000
+
+
+class Ingest(Protocol):
+    """Where events go to become durable."""
+
+    async def submit(self, submission: Submission, timeout: float | None = None) -> list[Outcome]:  # noqa: ASYNC109
+        """Return when the submission is durable, one outcome per candidate; raise `Unavailable` where it cannot be."""
+
+
+class Webhooks:
+    """Takes the webhooks of every provider; `credentials` are by provider and account, empty for the provider's own.
+
+    `clock` gives microseconds since 1970.
+    """
+
+    def __init__(
+        self, ingest: Ingest, credentials: Mapping[tuple[str, str], Credentials], clock: Callable[[], int]
+    ) -> None:
+        self._ingest = ingest
+        self._credentials = credentials
+        self._clock = clock
+
+    async def receive(self, request: Request) -> Response:
+        """Answer one webhook: 200 only once all of it is durable, understood or in quarantine."""
+        provider = request.path_params["provider"]
+        account = request.path_params.get("account", "")
+        if provider not in PROVIDERS:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no provider of that name; known: {_known()}.")
+        body = await self._authenticated_body(request, self._credentials.get((provider, account), Credentials()))
+        intake = take_in(Payload(provider, account, self._clock(), body))
+        submission = intake.submission
+        outcomes: Sequence[Outcome] = ()
+        if submission.candidates or submission.problems:
+            outcomes = await self._submit(submission)
+        return JSONResponse(_counts(outcomes, submission.problems, intake.ignored))
+
+    async def _submit(self, submission: Submission) -> Sequence[Outcome]:
+        try:
+            return await self._ingest.submit(submission, COMMIT_SECONDS)
+        except Unavailable as error:
+            retry_after = str(max(1, math.ceil(error.retry_after)))
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": retry_after}) from error
+
+    async def _authenticated_body(self, request: Request, credentials: Credentials) -> bytes:
+        admitted = credentials.admit(request.headers)
+        now = self._clock() // _MICROSECONDS
+        if not admitted and not credentials.may_be_signed(request.headers, now):
+            raise _unauthorized()
+        body = await _body(request)
+        if not admitted and not credentials.signed(request.headers, body):
+            raise _unauthorized()
+        return body
+
+
+def build_app(
+    ingest: Ingest,
+    credentials: Mapping[tuple[str, str], Credentials],
+    clock: Callable[[], int],
+    ready: Callable[[], bool],
+) -> Starlette:
+    """The webhooks, `/healthz` and `/readyz` as one application; errors are answered as JSON with one sentence."""
+
+    async def healthz(_: Request) -> Response:
+        return PlainTextResponse("ok")
+
+    async def readyz(_: Request) -> Response:
+        if ready():
+            return PlainTextResponse("ready")
+        return PlainTextResponse("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
+
+    webhooks = Webhooks(ingest, credentials, clock)
+    app = Starlette(
+        routes=[
+            Route("/webhooks/{provider}", webhooks.receive, methods=["POST"]),
+            Route("/webhooks/{provider}/{account}", webhooks.receive, methods=["POST"]),
+            Route("/healthz", healthz),
+            Route("/readyz", readyz),
+        ],
+        exception_handlers={HTTPException: _error, Exception: _error},
+    )
+    # A provider does not follow a redirect with its body; a wrong URL must fail where it is configured.
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _body(request: Request) -> bytes:
+    """The raw body, read no further than its limit."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.WEBHOOK_BYTES:
+                    raise _too_large()
+    except TimeoutError:
+        raise HTTPException(
+            HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive.", {"Connection": "close"}
+        ) from None
+    except ClientDisconnect:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The client left before the body was complete.") from None
+    return bytes(body)
+
+
+def _counts(outcomes: Sequence[Outcome], problems: Sequence[Problem], ignored: int) -> dict[str, object]:
+    dispositions = Counter(outcome.disposition for outcome in outcomes)
+    counts: dict[str, object] = {
+        "accepted": dispositions[Disposition.ACCEPTED],
+        "duplicates": dispositions[Disposition.DUPLICATE],
+        "quarantined": len(problems),
+        "ignored": ignored,
+    }
+    if problems:
+        named = problems[:PROBLEMS_NAMED]
+        counts["problems"] = [{"pointer": problem.pointer, "reason": problem.reason} for problem in named]
+    return counts
+
+
+def _unauthorized() -> HTTPException:
+    # An account that is not configured is answered alike, so that accounts cannot be probed.
+    return HTTPException(
+        HTTPStatus.UNAUTHORIZED,
+        "The webhook needs the credentials that are configured for it.",
+        {"WWW-Authenticate": 'Basic realm="msgstate"'},
+    )
+
+
+def _too_large() -> HTTPException:
+    # The connection stays: closed with the rest of the body unread, it would be reset before the answer arrives.
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {limits.WEBHOOK_BYTES} bytes.")
+
+
+def _known() -> str:
+    return ", ".join(sorted(PROVIDERS))
+
+
+async def _error(_: Request, exception: Exception) -> Response:
+    if isinstance(exception, HTTPException):
+        return JSONResponse({"error": exception.detail}, exception.status_code, exception.headers)
+    return JSONResponse({"error": "msgstate failed; post the webhook again."}, HTTPStatus.INTERNAL_SERVER_ERROR)

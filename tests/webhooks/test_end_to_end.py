@@ -1,0 +1,354 @@
+"""Webhooks over real HTTP into a running service, and what it answers over gRPC afterwards."""
+
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+import pytest_asyncio
+from msgstate.v1 import event_pb2, status_pb2
+
+from msgstate_server.app import Service
+from tests.rpc.running import DEADLINE, Client, connected, serving
+from tests.webhooks.samples import clicked, cloudmailin, cloudmailin_event, emailit_v1, emailit_v2, seed
+from tests.webhooks.test_credentials import basic, signature
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+AUTH = httpx.BasicAuth("hook", "secret")
+REASON = event_pb2.Reason.Value
+STATE = status_pb2.State.Value
+NOTHING = {"accepted": 0, "duplicates": 0, "quarantined": 0, "ignored": 0}
+ONE = NOTHING | {"accepted": 1}
+
+
+class Running(NamedTuple):
+    """One service, over gRPC and over HTTP."""
+
+    service: Service
+    grpc: Client
+    http: httpx.AsyncClient
+
+    async def post(self, path: str, body: object, **options: Any) -> dict[str, Any]:
+        """Post a webhook that is let in, and give the counts of the answer."""
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        answer = await self.http.post(f"/webhooks/{path}", content=content, **({"auth": AUTH} | options))
+        assert answer.status_code == 200, answer.text
+        counts: dict[str, Any] = answer.json()
+        return counts
+
+    async def recipient(self, message_id: str) -> status_pb2.RecipientStatus:
+        """The one recipient of a message."""
+        (recipient,) = (await self.grpc.status(message_id)).status.recipients
+        return recipient
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    database = tmp_path_factory.mktemp("webhooks") / "msgstate.db"
+    async with serving(database) as service, connected(service.grpc_address) as client:
+        address = f"http://{service.http_address}"
+        async with httpx.AsyncClient(base_url=address, timeout=DEADLINE, trust_env=False) as http:
+            yield Running(service, client, http)
+
+
+# The provider's word, then the state it leads to, the milestone it dates, and the reason of its failure or suppression.
+CLOUDMAILIN = [
+    ("registration", "QUEUED", "queued", ""),
+    ("dispatch", "SENT", "sent", ""),
+    ("rate_limit", "QUEUED", "queued", ""),
+    ("delivery", "DELIVERED", "delivered", ""),
+    ("bounce", "FAILED", "failed", "UNSPECIFIED"),
+    ("soft_bounce", "QUEUED", "queued", ""),
+    ("dispatch_soft_bounce", "QUEUED", "queued", ""),
+    ("error", "FAILED", "failed", "PROVIDER_ERROR"),
+    ("retries_exhausted", "FAILED", "failed", "UNSPECIFIED"),
+    ("open", "ENGAGED", "engaged", ""),
+    ("read", "ENGAGED", "engaged", ""),
+    ("click", "ENGAGED", "engaged", ""),
+    ("auto_reply", "DELIVERED", "delivered", ""),
+    ("bounce_reply", "ENGAGED", "engaged", ""),
+    ("suppressed", "SUPPRESSED", "suppressed", "UNSPECIFIED"),
+    ("rate_limited", "QUEUED", "queued", ""),
+    ("dispatch_bounce", "FAILED", "failed", "UNSPECIFIED"),
+    ("complaint", "DELIVERED", "delivered complained", ""),
+    ("blocked", "SUPPRESSED", "suppressed", "SUPPRESSION_LIST"),
+    ("spamd", "SUPPRESSED", "suppressed", "SPAM"),
+    ("process", "QUEUED", "queued", ""),
+    ("a_kind_of_tomorrow", "QUEUED", "", ""),
+]
+EMAILIT_V1 = [
+    ("email.delivery.sent", "DELIVERED", "delivered", ""),
+    ("email.delivery.hardfail", "FAILED", "failed", "UNSPECIFIED"),
+    ("email.delivery.softfail", "QUEUED", "queued", ""),
+    ("email.delivery.bounce", "FAILED", "failed", "UNSPECIFIED"),
+    ("email.delivery.error", "QUEUED", "queued", ""),
+    ("email.delivery.held", "QUEUED", "queued", ""),
+    ("email.delivery.delayed", "QUEUED", "queued", ""),
+    ("email.loaded", "ENGAGED", "engaged", ""),
+    ("email.link.clicked", "ENGAGED", "engaged", ""),
+    ("email.delivery.tomorrow", "QUEUED", "", ""),
+]
+EMAILIT_V2 = [
+    ("email.accepted", "QUEUED", "queued", ""),
+    ("email.scheduled", "QUEUED", "queued", ""),
+    ("email.attempted", "QUEUED", "queued", ""),
+    ("email.delivered", "DELIVERED", "delivered", ""),
+    ("email.bounced", "FAILED", "failed", "UNSPECIFIED"),
+    ("email.failed", "FAILED", "failed", "UNSPECIFIED"),
+    ("email.rejected", "SUPPRESSED", "suppressed", "UNSPECIFIED"),
+    ("email.suppressed", "SUPPRESSED", "suppressed", "SUPPRESSION_LIST"),
+    ("email.canceled", "SUPPRESSED", "suppressed", "CANCELED"),
+    ("email.held", "SUPPRESSED", "suppressed", "UNSPECIFIED"),
+    ("email.loaded", "ENGAGED", "engaged", ""),
+    ("email.clicked", "ENGAGED", "engaged", ""),
+    ("email.complained", "DELIVERED", "delivered complained", ""),
+    ("email.unsubscribed", "DELIVERED", "delivered unsubscribed", ""),
+    ("email.resubscribed", "QUEUED", "", ""),
+    ("email.tomorrow", "QUEUED", "", ""),
+]
+OPENS = {"open", "email.loaded"}
+CLICKS = {"click", "email.link.clicked", "email.clicked"}
+PROVISIONAL = {"error", "email.failed"}
+MILESTONES = "queued sent delivered engaged failed suppressed complained unsubscribed".split()
+
+Body = Callable[[str, str], object]
+
+
+def cloudmailin_body(word: str, message_id: str) -> object:
+    """A CloudMailin webhook about one message."""
+    return {"events": [cloudmailin_event(word, message_id=message_id)]}
+
+
+def emailit_v1_body(word: str, message_id: str) -> object:
+    """An Emailit webhook of the first version."""
+    return emailit_v1(word, {"message_id": f"<{message_id}>", "id": f"{message_id}-number", "token": message_id})
+
+
+def emailit_v2_body(word: str, message_id: str) -> object:
+    """An Emailit webhook of the second version."""
+    return [emailit_v2(word, id=message_id)]
+
+
+ROWS = [
+    (provider, body, *row)
+    for provider, body, rows in (
+        ("cloudmailin", cloudmailin_body, CLOUDMAILIN),
+        ("emailit", emailit_v1_body, EMAILIT_V1),
+        ("emailit", emailit_v2_body, EMAILIT_V2),
+    )
+    for row in rows
+]
+
+
+@pytest.mark.parametrize(
+    ("provider", "body", "word", "state", "milestones", "reason"), ROWS, ids=[f"{row[1].__name__}-{row[2]}" for row in ROWS]
+)
+async def test_every_word_leads_to_its_state_and_facts(  # noqa: PLR0913, PLR0917  (a row of the tables)
+    running: Running, provider: str, body: Body, word: str, state: str, milestones: str, reason: str
+) -> None:
+    """One webhook makes one recipient, in the state of the provider's table and with its facts and no others."""
+    message_id = f"{body.__name__}-{word}"
+
+    assert await running.post(provider, body(word, message_id)) == ONE
+
+    shown = await running.recipient(message_id)
+    assert (shown.provider, shown.message_id, shown.version) == (provider, message_id, 1)
+    assert shown.state == STATE(f"STATE_{state}")
+    assert [name for name in MILESTONES if shown.HasField(f"{name}_time")] == milestones.split()  # type: ignore[arg-type]
+    assert (shown.open_count, shown.click_count) == (word in OPENS, word in CLICKS)
+    assert shown.HasField("failure") == (state == "FAILED")
+    assert shown.HasField("suppression") == (state == "SUPPRESSED")
+    if reason:
+        cause = shown.failure if state == "FAILED" else shown.suppression
+        assert cause.reason == REASON(f"REASON_{reason}")
+    if state == "FAILED":
+        assert shown.failure.final == (word not in PROVISIONAL)
+
+
+async def test_held_for_the_suppression_list_is_suppressed(running: Running) -> None:
+    """Emailit v1 says in its details alone why it holds a message."""
+    part = emailit_v1("email.delivery.held", {"message_id": "held"}, details="Recipient is on the suppression list")
+
+    assert await running.post("emailit", part) == ONE
+
+    shown = await running.recipient("held")
+    assert (shown.state, shown.suppression.reason) == (status_pb2.STATE_SUPPRESSED, event_pb2.REASON_SUPPRESSION_LIST)
+    assert shown.suppression.detail == "Recipient is on the suppression list"
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        emailit_v1("email.delivery.sent", {"type": "incoming", "message_id": "ignored"}),
+        emailit_v2("email.received", id="ignored"),
+        {"event_id": "e", "type": "domain.created", "data": {"object": {"id": "ignored"}}},
+    ],
+)
+async def test_what_is_not_tracked_is_acknowledged(running: Running, part: object) -> None:
+    """Received mail and other families count as ignored, and leave nothing."""
+    assert await running.post("emailit", [part]) == NOTHING | {"ignored": 1}
+
+
+async def test_a_failure_says_what_the_server_replied(running: Running) -> None:
+    """Codes and text of an Emailit v2 attempt are on the status."""
+    told = {"smtp_code": 550, "smtp_enhanced_code": "5.1.1", "smtp_response": "550 5.1.1 no such user"}
+    await running.post("emailit", [emailit_v2("email.bounced", id="replied", **told)])
+
+    assert (await running.recipient("replied")).failure == status_pb2.Failure(
+        reason=event_pb2.REASON_INVALID_ADDRESS,
+        final=True,
+        smtp_code=550,
+        enhanced_code="5.1.1",
+        detail="550 5.1.1 no such user",
+    )
+
+
+async def test_the_samples_as_they_stand(running: Running) -> None:
+    """Four are taken in; the click sample is no JSON, goes to quarantine, and its mended form is the third event of one id."""
+    assert await running.post("cloudmailin", seed("cloudmailin-registration.json")) == ONE
+    assert await running.post("emailit", seed("emailit-delivery.json")) == ONE
+    assert await running.post("emailit", seed("emailit-loaded.json")) == ONE
+    refused = await running.post("emailit", seed("emailit-clicked.json"))
+    assert {**refused, "problems": None} == NOTHING | {"quarantined": 1, "problems": None}
+    assert refused["problems"][0]["pointer"] == ""
+    assert "not JSON" in refused["problems"][0]["reason"]
+    assert await running.post("emailit", clicked()) == ONE
+    for again in (seed("emailit-delivery.json"), seed("emailit-loaded.json"), clicked()):
+        assert await running.post("emailit", again) == NOTHING | {"duplicates": 1}
+
+    registered = await running.recipient("b47c8008-84af-47aa-b39a-b0a3f358a0ee")
+    assert (registered.recipient, registered.state) == ("debug@smtp", status_pb2.STATE_QUEUED)
+    for asked in ("a654h0s56dh4a06", "3131351548"):
+        (shown,) = (await running.grpc.status(asked, "emailit")).status.recipients
+        assert (shown.state, shown.version) == (status_pb2.STATE_ENGAGED, 2)
+        assert (shown.open_count, shown.click_count) == (1, 1)
+        assert shown.delivered_time.ToMicroseconds() == shown.engaged_time.ToMicroseconds() == 1_727_431_826_041_502
+    kept = await running.service._store.read_quarantine(0, 1_000)  # noqa: SLF001  (no rpc shows it yet)
+    assert [each.payload.body for each in kept].count(seed("emailit-clicked.json")) == 1
+
+
+async def test_a_webhook_of_many_parts_keeps_the_good_ones(running: Running) -> None:
+    """Bad parts are counted and named; the same webhook again finds the good ones as duplicates."""
+    parts: list[object] = [emailit_v2("email.delivered", id=f"part{number}") for number in range(3)]
+    parts[1:1] = [5, {"type": "email.delivered"}, emailit_v2("email.delivered", id="part", to=""), ["nested"]]
+
+    first = await running.post("emailit", parts)
+    again = await running.post("emailit", parts)
+
+    assert (first["accepted"], first["duplicates"], first["quarantined"]) == (3, 0, 4)
+    assert (again["accepted"], again["duplicates"], again["quarantined"]) == (0, 3, 4)
+    assert [problem["pointer"] for problem in first["problems"]] == ["/1", "/2", "/3", "/4"]
+    for number in range(3):
+        assert (await running.recipient(f"part{number}")).state == status_pb2.STATE_DELIVERED
+
+
+async def test_the_raw_body_is_kept_beside_its_events(running: Running) -> None:
+    """Byte for byte, with its provider and account, at every position that it brought; a duplicate keeps none."""
+    body = b'\n { "events" : [%b, %b ] }' % (
+        json.dumps(cloudmailin_event("dispatch", message_id="raw")).encode(),
+        json.dumps(cloudmailin_event("delivery", message_id="raw")).encode(),
+    )
+    started = time.time_ns() // 1_000
+    await running.post("cloudmailin", body)
+    last = (await running.recipient("raw")).position
+
+    store = running.service._store  # noqa: SLF001  (no rpc gives it out yet)
+    for position in (last - 1, last):
+        payload = await store.read_payload(position)
+        assert payload is not None
+        assert (payload.provider, payload.account, payload.body) == ("cloudmailin", "", body)
+        assert started <= payload.received_time <= time.time_ns() // 1_000
+
+
+NESTED = b'{"events": [{"kind": "open", "recipient": "a@b", "message_id": "deep", "details": %b}]}' % (
+    b"[" * 10_000 + b"]" * 10_000
+)
+VALUES: list[object] = [None, True, 0, -1.5, "", "word", [], [[]], {}, {"a": []}]
+
+
+def misshapen() -> list[tuple[str, bytes]]:
+    """Bodies with a value of every kind at every level, and some that are nothing at all."""
+    bodies = [("cloudmailin", b""), ("emailit", b""), ("cloudmailin", b"\xff\xfe"), ("emailit", b"{" * 10_000)]
+    bodies += [("cloudmailin", NESTED), ("emailit", b"[" * 10_000 + b"]" * 10_000), ("emailit", b'{"a":' * 10_000)]
+    for value in VALUES:
+        event = cloudmailin_event("open")
+        shapes: list[object] = [value, {"events": value}, {"events": [value]}]
+        shapes += [{"events": [event | {name: value}]} for name in event]
+        bodies += [("cloudmailin", json.dumps(shape).encode()) for shape in shapes if _is_bad(shape)]
+        report = emailit_v1("email.loaded")
+        parts: list[object] = [report | {"type": value}, report | {"object": value}, report | {"object": {"email": value}}]
+        parts += [emailit_v1("email.loaded", {name: value}) for name in ("message_id", "to")]
+        parts += [emailit_v2("email.loaded", **{name: value}) for name in ("id", "to")]
+        bodies += [("emailit", json.dumps(part).encode()) for part in parts if value not in ("word", 0)]
+    return bodies
+
+
+def _is_bad(shape: object) -> bool:
+    """Whether there is anything to be understood in it that cannot be."""
+    return not isinstance(shape, dict) or shape.get("events") != [] and "word" not in str(shape) and "0" not in str(shape)
+
+
+async def test_nothing_that_is_posted_stops_the_service(running: Running) -> None:
+    """Wrong types at every level and deep nesting go to quarantine with 200; nothing of them is guessed."""
+    for provider, body in misshapen():
+        counts = await running.post(provider, body)
+        assert (counts["accepted"], counts["quarantined"]) == (0, 1), (provider, body[:200], counts)
+        assert counts["problems"][0]["reason"]
+
+    assert await running.post("cloudmailin", cloudmailin("delivery", message_id="still there")) == ONE
+    assert (await running.recipient("still there")).state == status_pb2.STATE_DELIVERED
+
+
+BODY = json.dumps([emailit_v2("email.delivered", id="signed")]).encode()
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("cloudmailin", {}),
+        ("cloudmailin", basic("hook:wrong")),
+        ("cloudmailin", signature("whsec_test", int(time.time()), BODY)),
+        ("cloudmailin/shop", basic("hook:secret")),
+        ("emailit", {}),
+        ("emailit", basic("hook")),
+        ("emailit", signature("whsec_other", int(time.time()), BODY)),
+        ("emailit", signature("whsec_test", int(time.time()), BODY + b" ")),
+        ("emailit", signature("whsec_test", int(time.time()) - 400, BODY)),
+        ("emailit", signature("whsec_test", int(time.time()) + 400, BODY)),
+        ("emailit/shop", signature("whsec_test", int(time.time()), BODY)),
+    ],
+)
+async def test_without_the_right_credentials_nothing_is_kept(
+    running: Running, path: str, headers: dict[str, str]
+) -> None:
+    """401, whether they are missing, wrong, another provider's or account's, or out of the window of the clock."""
+    before = (await running.grpc.publish()).resume_token
+
+    answer = await running.http.post(f"/webhooks/{path}", content=BODY, headers=headers)
+
+    assert answer.status_code == 401
+    assert answer.headers["www-authenticate"].startswith("Basic")
+    assert (await running.grpc.publish()).resume_token == before
+
+
+async def test_a_signature_within_the_window_lets_in(running: Running) -> None:
+    """HMAC over the raw body, up to five minutes off either way; sent again it is a duplicate."""
+    now = int(time.time())
+    answers = [
+        await running.post("emailit", BODY, auth=None, headers=signature("whsec_test", now + skew, BODY))
+        for skew in (0, -290, 290)
+    ]
+
+    assert answers == [ONE, NOTHING | {"duplicates": 1}, NOTHING | {"duplicates": 1}]
+    assert (await running.recipient("signed")).state == status_pb2.STATE_DELIVERED
+
+
+async def test_an_unknown_provider_is_not_found(running: Running) -> None:
+    """404, and the answer names those that are known."""
+    answer = await running.http.post("/webhooks/pigeon", content=BODY, auth=AUTH)
+
+    assert answer.status_code == 404
+    assert "cloudmailin, emailit" in answer.text
