@@ -62,6 +62,7 @@ class Service:
             port = await self._rpc.start(self._settings.grpc)
         except RuntimeError as error:
             listener.close()
+            await self._rpc.stop(0)
             await self._store.close()
             raise CannotStart(_taken("grpc", self._settings.grpc)) from error
         self._http = _HttpServer(build_app(self._ingest, credentials, clock, lambda: self._ready))

@@ -1,11 +1,14 @@
 """What can be set, where from, and what it is otherwise: a flag, then a variable, then the file, then the default."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from msgstate_server.domain.limits import PROVIDER_PATTERN
 
 PROVIDERS_WITH_SIGNATURES: Final = frozenset({"emailit"})
 
@@ -63,6 +66,9 @@ def _check(settings: Settings) -> None:
     for provider, own in settings.webhooks.items():
         sections: dict[str, AccountSettings] = {f"webhooks.{provider}": own}
         sections |= {f"webhooks.{provider}.accounts.{name}": account for name, account in own.accounts.items()}
+        for name in own.accounts:
+            if not re.fullmatch(PROVIDER_PATTERN, name):
+                raise SettingsError(f"webhooks.{provider}.accounts.{name}: must be 1 to 64 of a-z, 0-9, '_' and '-'")
         for section, credentials in sections.items():
             _check_credentials(section, provider, credentials)
 

@@ -127,9 +127,9 @@ def decide(
             position += 1
             seen[stored.id, key] = position
             changed[stored.id] = stored
-            decision.aliases.extend(
-                (stored.id, alias) for alias in set(event.attributes.aliases).difference(stored.status.aliases)
-            )
+            for alias in dict.fromkeys(event.attributes.aliases):
+                if alias not in stored.status.aliases:
+                    decision.aliases.append((stored.id, alias))
             before = stored.status.evidence
             stored.status.apply(event, key, position, commit_time)
             entry = LogEntry(position, event, key, before, stored.status.evidence, stored.status.version, commit_time)

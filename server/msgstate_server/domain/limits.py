@@ -37,5 +37,3 @@ CHECKPOINT_SECONDS: Final = (1.0, 60.0)
 CHECKPOINT_SECONDS_DEFAULT: Final = 10.0
 WATCH_BATCH: Final = 1_000
 """Most transitions in one response of a watch, and what an unset or larger `max_batch_size` means."""
-PAGE_SIZE: Final = 1_000
-PAGE_SIZE_DEFAULT: Final = 100

@@ -11,6 +11,11 @@ def admit(event: Event) -> Candidate | list[Violation]:
     event.message_id = normalize_id(event.message_id)
     event.recipient = normalize_recipient(event.recipient)
     attributes = event.attributes
-    if attributes.aliases:
-        attributes.aliases = sorted({normalize_id(alias) for alias in attributes.aliases})
-    return violations(event) or candidate(event)
+    attributes.aliases = [normalize_id(alias) for alias in attributes.aliases]
+    found = violations(event)
+    if found:
+        return found
+    if len(attributes.aliases) > 1:
+        # They are a set: the same ones in another order make the same event.
+        attributes.aliases = sorted(set(attributes.aliases))
+    return candidate(event)

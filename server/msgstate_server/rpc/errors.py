@@ -12,6 +12,10 @@ from msgstate_server.rpc.context import Context
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "msgstate"
+_TEXT_BYTES: Final = 512
+_DETAIL_BYTES: Final = 3_072
+"""Most that violations or metadata take. Clients drop a call whose trailers are over 8 KiB, and encoding enlarges these:
+what does not fit is left out."""
 
 _CODES: Final = {
     errors.MessageNotFound: grpc.StatusCode.NOT_FOUND,
@@ -30,8 +34,9 @@ _CODES: Final = {
 async def abort(context: Context, error: errors.MsgstateError) -> NoReturn:
     """End the call with the error's status."""
     code = _CODES.get(type(error), grpc.StatusCode.INTERNAL)
-    status = status_pb2.Status(code=code.value[0], message=str(error), details=map(_pack, _details(error)))
-    await context.abort(code, str(error), ((_DETAILS_KEY, status.SerializeToString()),))
+    text = _cut(str(error))
+    status = status_pb2.Status(code=code.value[0], message=text, details=map(_pack, _details(error)))
+    await context.abort(code, text, ((_DETAILS_KEY, status.SerializeToString()),))
 
 
 async def abort_internal(context: Context) -> NoReturn:
@@ -42,19 +47,40 @@ async def abort_internal(context: Context) -> NoReturn:
     await context.abort(grpc.StatusCode.INTERNAL, text, ((_DETAILS_KEY, status.SerializeToString()),))
 
 
+def _cut(text: str) -> str:
+    encoded = text.encode()
+    return text if len(encoded) <= _TEXT_BYTES else encoded[:_TEXT_BYTES].decode(errors="ignore") + "…"
+
+
 def _details(error: errors.MsgstateError) -> list[Message]:
-    details: list[Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN, metadata=error.metadata)]
+    details: list[Message] = [_info(error)]
     if isinstance(error, errors.InvalidRequest):
-        violations = (
-            error_details_pb2.BadRequest.FieldViolation(field=field, description=description)
-            for field, description in error.violations
-        )
-        details.append(error_details_pb2.BadRequest(field_violations=violations))
+        details.append(_bad_request(error))
     if isinstance(error, errors.RetryableError):
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(int(error.retry_after * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))
     return details
+
+
+def _info(error: errors.MsgstateError) -> error_details_pb2.ErrorInfo:
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=_DOMAIN)
+    for key, value in error.metadata.items():
+        info.metadata[key] = value
+        if info.ByteSize() > _DETAIL_BYTES:
+            del info.metadata[key]
+            break
+    return info
+
+
+def _bad_request(error: errors.InvalidRequest) -> error_details_pb2.BadRequest:
+    request = error_details_pb2.BadRequest()
+    for field, description in error.violations:
+        request.field_violations.add(field=field, description=description)
+        if request.ByteSize() > _DETAIL_BYTES:
+            del request.field_violations[-1]
+            break
+    return request
 
 
 def _pack(message: Message) -> any_pb2.Any:

@@ -1,6 +1,7 @@
 """Events in: the handlers of `msgstate.v1.EventService`."""
 
 from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Final
 
 from msgstate.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from msgstate_server.domain.decision import Candidate, Disposition, Submission
@@ -13,6 +14,12 @@ from msgstate_server.rpc.conversion import DISPOSITIONS, event_from_proto
 from msgstate_server.rpc.unbuilt import unbuilt
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
+
+_VIOLATIONS: Final = 20
+"""Most that are told of one event, so that the answer to a batch stays within what clients take, 4 MiB."""
+
+_PATIENCE: Final = 0.8
+"""The share of a caller's deadline that may pass in wait for room: the answer must still reach the caller."""
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
@@ -30,7 +37,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         """Publish a batch."""
         _require_within_limits(request)
         candidates, refused = self._admit(request.events)
-        outcomes = await self._ingest.submit(Submission(candidates), context.time_remaining()) if candidates else []
+        outcomes = await self._ingest.submit(Submission(candidates), _patience(context)) if candidates else []
         committed = iter(outcomes)
         response = event_service_pb2.PublishEventsResponse(resume_token=Token.at(self._store.head).encode())
         for index in range(len(request.events)):
@@ -55,7 +62,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             if isinstance(admitted, list):
                 found += admitted
             if found:
-                refused[index] = [_violation(f"events[{index}]", violation) for violation in found]
+                refused[index] = [_violation(f"events[{index}]", violation) for violation in found[:_VIOLATIONS]]
             elif not isinstance(admitted, list):
                 candidates.append(admitted)
         return candidates, refused
@@ -66,6 +73,12 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         """Not built yet."""
         await unbuilt(context)
         yield event_service_pb2.StreamEventsResponse()  # type: ignore[unreachable]
+
+
+def _patience(context: Context) -> float | None:
+    remaining = context.time_remaining()
+    # Without a deadline it is None, which the stubs do not say.
+    return None if remaining is None else remaining * _PATIENCE  # type: ignore[redundant-expr]
 
 
 def _require_within_limits(request: event_service_pb2.PublishEventsRequest) -> None:

@@ -5,7 +5,9 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from msgstate_server.domain.identity import event_key
+from msgstate_server.domain.decision import Identity
+from msgstate_server.domain.events import EventType
+from msgstate_server.domain.identity import event_key, message_hash, recipient_hash
 from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
@@ -30,16 +32,18 @@ class Summary:
         """Start with nothing."""
         self.recipients = 0
         self.events = 0
+        self.log_rows = 0
 
 
 async def check(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
     """Every disagreement in the store; `summary` counts what was looked at."""
-    async for finding in _check_log(audit):
+    async for finding in _check_log(audit, summary):
         yield finding
     last: LogEntry | None = None
     async for record in audit.recipients():
         summary.recipients += 1
         if isinstance(record, Unreadable):
+            summary.events += record.entries
             yield Finding(record.where, record.reason)
             continue
         summary.events += len(record.entries)
@@ -47,14 +51,17 @@ async def check(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
             yield finding
         if record.entries and record.entries[-1].position == audit.head.position:
             last = record.entries[-1]
+    if summary.events != summary.log_rows:
+        yield Finding("log", f"{summary.log_rows - summary.events} events are of no recipient")
     for finding in _check_head(audit.head, last):
         yield finding
 
 
-async def _check_log(audit: Audit) -> AsyncIterator[Finding]:
+async def _check_log(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
     """Positions are dense above the floor, and commit times never fall."""
     expected, commit_time = audit.head.floor + 1, 0
     async for position, committed in audit.log():
+        summary.log_rows += 1
         if committed < commit_time:
             yield Finding(f"event {position}", f"commit_time {committed} is earlier than {commit_time} before it")
         commit_time = committed
@@ -87,6 +94,10 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     for entry in record.entries:
         yield from _check_entry(entry, folded)
     where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"
+    identity = Identity(message_hash(stored.message_id), recipient_hash(stored.provider, stored.recipient))
+    for hashed, found, must in zip(Identity._fields, record.identity, identity, strict=True):
+        if found != must:
+            yield Finding(where, f"{hashed} is {found}, its ids make it {must}")
     if not record.entries:
         if stored.position > head.floor:
             yield Finding(where, f"has no event in the log, but its position is {stored.position}")
@@ -100,6 +111,9 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
 def _check_entry(entry: LogEntry, folded: RecipientStatus) -> Iterator[Finding]:
     """Hold one row against what its event says and does; `folded` is the status before, and after is the one after."""
     where = f"event {entry.position}"
+    if entry.event.type is EventType.UNSPECIFIED:
+        yield Finding(where, "type is 0, which is none")
+        return
     key = event_key(entry.event)
     if entry.key != key:
         yield Finding(where, f"event_key is {entry.key}, its type and contents make it {key}")

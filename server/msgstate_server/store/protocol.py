@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from msgstate_server.domain.decision import Outcome, Payload, Problem, StoredStatus, Submission
+from msgstate_server.domain.decision import Identity, Outcome, Payload, Problem, StoredStatus, Submission
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
@@ -93,17 +93,19 @@ class Store(Protocol):
 
 
 class RecipientRecord(msgspec.Struct, array_like=True):
-    """A recipient's stored status beside all of its log rows that remain, in order of position."""
+    """A recipient's stored status beside all of its log rows that remain, in order of position, and its hashes."""
 
     stored: StoredStatus
     entries: list[LogEntry]
+    identity: Identity
 
 
 class Unreadable(msgspec.Struct):
-    """A row that holds what no msgstate writes: where it is, and what is wrong with it."""
+    """A recipient of whom a row holds what no msgstate writes: where it is, what is wrong, how many log rows it has."""
 
     where: str
     reason: str
+    entries: int
 
 
 class Audit(Protocol):

@@ -23,7 +23,7 @@ _RECIPIENTS: Final = 500
 _ROWS: Final = 10_000
 
 _records: Final = msgspec.json.Decoder(list[RecipientRecord])
-_last_id: Final = msgspec.json.Decoder(list[tuple[tuple[int, Any], Any]])
+_last_id: Final = msgspec.json.Decoder(list[tuple[tuple[int, Any], Any, Any]])
 _places: Final = msgspec.json.Decoder(list[tuple[int, int]])
 
 
@@ -85,7 +85,7 @@ class SqliteAudit:
 
 def _record(raw: list[Any]) -> RecipientRecord | Unreadable:
     """One recipient of a page that could not be read whole; where it is this one, the row at fault."""
-    (status_id, _), entries = raw
+    (status_id, _), entries, _ = raw
     try:
         return msgspec.convert(raw, RecipientRecord)
     except msgspec.ValidationError as error:
@@ -93,5 +93,5 @@ def _record(raw: list[Any]) -> RecipientRecord | Unreadable:
             try:
                 msgspec.convert(entry, LogEntry)
             except msgspec.ValidationError as entry_error:
-                return Unreadable(f"event {entry[0]}", str(entry_error))
-        return Unreadable(f"status {status_id}", str(error))
+                return Unreadable(f"event {entry[0]}", str(entry_error), len(entries))
+        return Unreadable(f"status {status_id}", str(error), len(entries))

@@ -66,7 +66,7 @@ class FileLock:
 
 def open_for_writing(path: Path) -> sqlite.Connection:
     """The one connection that writes: durable, in WAL mode, its schema up to date."""
-    connection = _connect(path, "rwc")
+    connection = _connect(path, "mode=rwc")
     try:
         _require_own_file(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
@@ -88,7 +88,7 @@ def open_for_reading(path: Path) -> sqlite.Connection:
     if not path.exists():
         raise StoreUnusable(f"{path} does not exist: name the file that `msgstate serve --store` was given")
     try:
-        connection = _connect(path, "ro")
+        connection = _connect_for_reading(path)
         _require_own_file(connection, path)
         _require_known_schema(connection, path)
         _create_views(connection)
@@ -98,10 +98,20 @@ def open_for_reading(path: Path) -> sqlite.Connection:
     return connection
 
 
-def _connect(path: Path, mode: str) -> sqlite.Connection:
+def _connect_for_reading(path: Path) -> sqlite.Connection:
+    try:
+        return _connect(path, "mode=ro")
+    except StoreUnusable:
+        # Without a write-ahead log no server is on the file, and it can be read where nothing may be written beside it.
+        if path.with_name(path.name + "-wal").exists():
+            raise
+        return _connect(path, "immutable=1")
+
+
+def _connect(path: Path, options: str) -> sqlite.Connection:
     try:
         connection = sqlite.connect(
-            f"{path.absolute().as_uri()}?mode={mode}",
+            f"{path.absolute().as_uri()}?{options}",
             uri=True,
             isolation_level=None,
             check_same_thread=False,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
+import structlog
 
 from msgstate_server.domain.decision import (
     Appended,
@@ -44,6 +45,7 @@ SQL: Final = statements("queries.sql")
 _COMPRESSION: Final = 1
 """Of zlib: on webhook bodies higher levels gain under a tenth and cost several times the time."""
 
+_log = structlog.get_logger("msgstate.store")
 _encode: Final = msgspec.json.Encoder().encode
 _statuses: Final = msgspec.json.Decoder(list[tuple[int, int, StoredStatus]])
 _known_keys: Final = msgspec.json.Decoder(list[tuple[int, str, int]])
@@ -124,7 +126,7 @@ class SqliteStore:
                     self._writer.execute("ROLLBACK")
                 raise
         except sqlite.OperationalError as error:
-            raise StoreUnavailable(f"the database does not take writes now ({error})") from error
+            raise _unavailable("written", error) from error
         return outcomes, head
 
     def _write_rows(self, submissions: Sequence[Submission]) -> tuple[list[list[Outcome]], Head]:
@@ -278,14 +280,14 @@ class SqliteStore:
         try:
             return fetch_json(self._reader, name, values)
         except sqlite.OperationalError as error:
-            raise StoreUnavailable(f"the database cannot be read now ({error})") from error
+            raise _unavailable("read", error) from error
 
     async def _page(self, read: Callable[[], _T]) -> _T:
         """A longer read, in the reading thread."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._page_thread, read)
         except sqlite.OperationalError as error:
-            raise StoreUnavailable(f"the database cannot be read now ({error})") from error
+            raise _unavailable("read", error) from error
 
     async def close(self) -> None:
         """See `Store`."""
@@ -342,9 +344,18 @@ def _event_row(appended: Appended, payload_id: int | None) -> tuple[object, ...]
     )
 
 
+def _unavailable(done: str, error: sqlite.OperationalError) -> StoreUnavailable:
+    """What callers are told; what the driver says is for the log alone."""
+    _log.error(f"the database cannot be {done}", error=str(error))
+    return StoreUnavailable(f"the database cannot be {done} now; try the same again later")
+
+
 def read_head(connection: sqlite.Connection) -> Head:
     """Where the log stands in what this connection sees."""
-    return Head(*connection.execute(SQL["read_head"]).fetchone())
+    row = connection.execute(SQL["read_head"]).fetchone()
+    if row is None:
+        raise sqlite.DatabaseError("the head is gone")
+    return Head(*row)
 
 
 def fetch_json(connection: sqlite.Connection, name: str, values: tuple[object, ...]) -> str:

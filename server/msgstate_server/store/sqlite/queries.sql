@@ -120,10 +120,10 @@ WHERE event.position = ?;
 SELECT id, provider, account, received_time, problems, body FROM quarantine WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: audit_recipients
--- A page of recipients beside their log rows: [[StoredStatus, [LogEntry, ...]], ...].
-SELECT '[' || group_concat('[' || stored || ',[' || entries || ']]') || ']'
+-- A page of recipients beside their log rows and hashes: [[StoredStatus, [LogEntry, ...], Identity], ...].
+SELECT '[' || group_concat('[' || stored || ',[' || entries || '],' || identity || ']') || ']'
 FROM (
-    SELECT stored, (
+    SELECT stored, json_array(message_hash, recipient_hash) AS identity, (
         SELECT coalesce(group_concat(entry), '')
         FROM (SELECT entry FROM entry_json WHERE status_id = s.id ORDER BY position)
     ) AS entries

@@ -63,7 +63,7 @@ CREATE TABLE alias (
 
 -- The raw body of every webhook request that brought an accepted event.
 CREATE TABLE payload (
-    id            INTEGER PRIMARY KEY,
+    id            INTEGER PRIMARY KEY, -- what the events that it brought point at
     provider      TEXT    NOT NULL, -- whose webhook it was
     account       TEXT    NOT NULL, -- the account in its URL; empty where there was none
     received_time INTEGER NOT NULL, -- when it came
@@ -83,7 +83,7 @@ CREATE TABLE quarantine (
 
 -- Where the log stands: one row.
 CREATE TABLE head (
-    id                INTEGER PRIMARY KEY CHECK (id = 1),
+    id                INTEGER PRIMARY KEY CHECK (id = 1), -- always 1
     log_id            BLOB    NOT NULL, -- 16 random bytes that name this log
     position          INTEGER NOT NULL, -- of the last event; 0 in an empty log
     commit_time       INTEGER NOT NULL, -- of the last event
