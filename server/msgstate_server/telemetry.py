@@ -6,8 +6,8 @@ import sys
 import structlog
 
 
-def configure_logging() -> None:
-    """Send what the service and its libraries log to standard error."""
+def configure_logging(level: int = logging.INFO) -> None:
+    """Send what the service and its libraries log, from `level` up, to standard error."""
     in_terminal = sys.stderr.isatty()
     structlog.configure(
         processors=[
@@ -16,6 +16,7 @@ def configure_logging() -> None:
             *([] if in_terminal else [structlog.processors.dict_tracebacks]),
             structlog.dev.ConsoleRenderer() if in_terminal else structlog.processors.JSONRenderer(),
         ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -1,0 +1,68 @@
+"""A group of commands that imports only the one that is called, so that `msgstate --help` is quick."""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from io import TextIOWrapper
+from typing import Any, Final
+
+import click
+
+INTERRUPTED: Final = 130
+
+
+class Failed(click.ClickException):
+    """A command that failed in a way its user can mend: one line on standard error and an exit code."""
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        """Say what failed and the mend."""
+        super().__init__(message)
+        self.exit_code = exit_code  # type: ignore[misc]  # click means it for the class
+
+    def show(self, file: Any = None) -> None:
+        """Print the line."""
+        click.echo(f"msgstate: {self.message}", file=file, err=True)
+
+
+class Commands(click.Group):
+    """Knows each command by its line of help; its module has a `command`."""
+
+    def __init__(self, name: str, *, commands_in: str, lines: Mapping[str, str], **attributes: Any) -> None:
+        """Name the package that has one module per command."""
+        context = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        super().__init__(name, context_settings=context, **attributes)
+        self._package = commands_in
+        self._lines = lines
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Every name, in the order in which a newcomer needs them."""
+        return list(self._lines)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the command."""
+        if cmd_name not in self._lines:
+            return None
+        # Its own log, which is read at import, would come between what we say.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+        command = import_module(f"{self._package}.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._lines.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an interrupt ends it without a word."""
+        for stream in (sys.stdout, sys.stderr):
+            # What providers tell may hold characters that this terminal's encoding has not.
+            if isinstance(stream, TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")
+        if os.environ.get("NO_COLOR"):
+            ctx.color = False
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None

@@ -1,0 +1,70 @@
+"""`msgstate serve`."""
+
+import asyncio
+from pathlib import Path
+from typing import Final
+
+import click
+import structlog
+
+from msgstate_server.app import CannotStart, Service
+from msgstate_server.cli.group import Failed
+from msgstate_server.cli.options import examples
+from msgstate_server.cli.stopping import stop_on_signals
+from msgstate_server.settings import Settings, SettingsError, load
+from msgstate_server.telemetry import configure_logging
+
+_DEFAULTS: Final = Settings()
+_log = structlog.get_logger("msgstate.cli")
+
+
+@click.command(
+    "serve",
+    epilog=examples(
+        "msgstate serve",
+        "msgstate serve --store sqlite:////var/lib/msgstate/msgstate.db --config /etc/msgstate.toml",
+        "MSGSTATE_HTTP=0.0.0.0:8080 msgstate serve --config msgstate.toml",
+    ),
+)
+@click.option("--store", envvar="MSGSTATE_STORE", metavar="URL", show_envvar=True,
+              help=f"Where events are kept.  [default: {_DEFAULTS.store}]")  # fmt: skip
+@click.option("--grpc", envvar="MSGSTATE_GRPC", metavar="HOST:PORT", show_envvar=True,
+              help=f"Where the gRPC services listen.  [default: {_DEFAULTS.grpc}]")  # fmt: skip
+@click.option("--http", envvar="MSGSTATE_HTTP", metavar="HOST:PORT", show_envvar=True,
+              help=f"Where webhooks come in.  [default: {_DEFAULTS.http}]")  # fmt: skip
+@click.option("--config", envvar="MSGSTATE_CONFIG", metavar="FILE", show_envvar=True,
+              type=click.Path(path_type=Path), help="A TOML file; webhook credentials stand only there.")  # fmt: skip
+def command(store: str | None, grpc: str | None, http: str | None, config: Path | None) -> None:
+    """Run the server.
+
+    A flag wins over its variable, the variable over the file, the file over the default. Port 0 takes a free one. Once
+    the server takes calls, one line on standard output says where. SIGTERM and SIGINT stop it cleanly: what was taken
+    is committed. A second signal ends it at once.
+    """
+    configure_logging()
+    try:
+        asyncio.run(_serve(load(config, {"store": store, "grpc": grpc, "http": http})))
+    except (CannotStart, SettingsError) as error:
+        raise Failed(str(error)) from error
+
+
+async def _serve(settings: Settings) -> None:
+    stop = stop_on_signals()
+    service = Service(settings)
+    await service.start()
+    if not any(_credentials(settings)):
+        _log.warning(
+            "webhooks answer 401, since no credentials are configured for any provider; write a section "
+            '[webhooks.cloudmailin] with basic = ["user:password"] into the file given with --config'
+        )
+    click.echo(f"msgstate is ready: grpc={service.grpc_address} http={service.http_address} store={settings.store}")
+    try:
+        await service.run(stop)
+    finally:
+        await service.stop()
+
+
+def _credentials(settings: Settings) -> list[str]:
+    """Every credential that lets webhooks in."""
+    sections = [section for own in settings.webhooks.values() for section in (own, *own.accounts.values())]
+    return [credential for section in sections for credential in (*section.basic, *section.secrets)]

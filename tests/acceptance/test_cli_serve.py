@@ -1,0 +1,151 @@
+import contextlib
+import http.client
+import signal
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.conftest import StartServer
+from tests.acceptance.server_process import READY, ServerProcess, run, wait_until, write_config
+
+FREE = {"MSGSTATE_GRPC": "127.0.0.1:0", "MSGSTATE_HTTP": "127.0.0.1:0"}
+
+
+def answers(address: str) -> bool:
+    host, port = address.rsplit(":", 1)
+    with contextlib.suppress(OSError), contextlib.closing(http.client.HTTPConnection(host, int(port))) as connection:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
+    return False
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_the_server_cleanly(server_process: StartServer, number: signal.Signals) -> None:
+    """The server takes calls once its ready line stands there, and a signal ends it with 0 within five seconds."""
+    server = server_process()
+    assert answers(server.http)
+    started = time.monotonic()
+
+    code = server.interrupt(number)
+
+    assert (code, time.monotonic() - started < 5) == (0, True)
+    assert len(READY.findall(server.output())) == len(server.output().splitlines()) == 1
+    assert "Traceback" not in server.log()
+
+
+def test_a_second_signal_ends_the_server_at_once(server_process: StartServer) -> None:
+    """A second signal does not wait for the calls that the first one lets end."""
+    server = server_process()
+    host, port = server.http.rsplit(":", 1)
+    with socket.create_connection((host, int(port))) as unfinished:
+        request = b"POST /webhooks/cloudmailin HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n"
+        unfinished.sendall(request + b"Authorization: Basic aG9vazpzZWNyZXQ=\r\n\r\n{")
+        server.send(signal.SIGTERM)
+        wait_until(lambda: not answers(server.http), 5, "the server takes no more connections")
+
+        assert server.interrupt(signal.SIGTERM) == 1
+
+
+def test_the_store_is_kept_from_one_start_to_the_next(server_process: StartServer) -> None:
+    """A server that is started again on its store still knows the messages."""
+    server = server_process()
+    event = '{"provider": "own", "messageId": "m1", "recipient": "a@b.example", "type": "EVENT_TYPE_SENT"}'
+    assert run("publish", "-", stdin=event, MSGSTATE_SERVER=server.grpc).returncode == 0
+    server.terminate()
+
+    server.start()
+
+    assert run("status", "m1", MSGSTATE_SERVER=server.grpc).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "variable", "file", "expected"),
+    [
+        ("flag", "variable", "file", "flag"),
+        (None, "variable", "file", "variable"),
+        (None, None, "file", "file"),
+        (None, None, None, "msgstate"),
+    ],
+)
+def test_precedence(flag: str | None, variable: str | None, file: str | None, expected: str, tmp_path: Path) -> None:
+    """A flag wins over its variable, the variable over the file, the file over the default."""
+    config = tmp_path / "server.toml"
+    config.write_text(f'store = "sqlite:///{file}.db"\n' if file else "")
+    arguments = ["--store", f"sqlite:///{flag}.db"] if flag else []
+    variables = {"MSGSTATE_STORE": f"sqlite:///{variable}.db"} if variable else {}
+    server = ServerProcess(tmp_path, config, arguments, tmp_path, FREE | variables)
+
+    server.start()
+
+    assert server.terminate() == 0
+    assert f"store=sqlite:///{expected}.db\n" in server.output()
+    assert (tmp_path / f"{expected}.db").exists()
+
+
+def test_a_server_without_credentials_says_so(tmp_path: Path) -> None:
+    """Where no provider has credentials, one warning names the section to write, and webhooks answer 401."""
+    config = tmp_path / "server.toml"
+    config.write_text("")
+    server = ServerProcess(tmp_path, config, [], tmp_path, FREE)
+
+    server.start()
+
+    assert server.terminate() == 0
+    assert server.log().count("[webhooks.cloudmailin]") == 1
+
+
+def test_a_server_with_credentials_does_not_warn(server_process: StartServer) -> None:
+    """Where webhooks can come in, nothing is said about credentials."""
+    assert "credentials" not in server_process().log()
+
+
+def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
+    """An address that something else listens on is named with the flag that chooses another, and the exit code is 1."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        found = {name: run("serve", f"--{name}", address, folder=tmp_path, **_other(name)) for name in ("grpc", "http")}
+
+    for name, result in found.items():
+        line = f"msgstate: cannot listen on {address}: stop what uses it, or choose another address with --{name}\n"
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr == line
+
+
+def _other(name: str) -> dict[str, str]:
+    return {variable: address for variable, address in FREE.items() if name.upper() not in variable}
+
+
+def test_a_second_server_on_a_file_is_refused(server_process: StartServer, tmp_path: Path) -> None:
+    """One SQLite file serves one server: another one is told which process holds it."""
+    server = server_process()
+
+    result = run("serve", "--config", str(write_config(tmp_path / "second.toml", server.store)))
+
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"msgstate: another server (process {server.pid}) already runs on {server.store}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ('grpc = "nowhere"', "grpc: must be HOST:PORT"),
+        ("colour = 1", "unknown field `colour`"),
+        ("store = ", "is not TOML"),
+        ('[webhooks.cloudmailin]\nsecrets = ["x"]', "cloudmailin does not sign its webhooks; use basic"),
+        ('[webhooks.pigeon]\nbasic = ["a:b"]', "must be a provider that msgstate knows"),
+        ('store = "mysql://x"', "store: must be sqlite:///FILE"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_line(written: str, said: str, tmp_path: Path) -> None:
+    """What is wrong in the file is said in one line, and the exit code is 1."""
+    config = tmp_path / "server.toml"
+    config.write_text(f'http = "127.0.0.1:0"\n{written}')
+
+    result = run("serve", "--config", str(config), folder=tmp_path)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert said in result.stderr
+    assert len(result.stderr.splitlines()) == 1
