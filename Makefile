@@ -33,9 +33,10 @@ fmt: dev-environment ## Format the code and the protos
 	.venv/bin/ruff format
 	.venv/bin/buf format -w
 
-generate: dev-environment generate-environment diagram ## Regenerate the stubs and the diagram
+generate: dev-environment generate-environment diagram ## Regenerate the stubs, the diagram and the command line's help
 	.venv/bin/buf format -w
 	sh scripts/generate.sh client
+	.venv/bin/python scripts/cli_help.py >docs/cli.md
 
 verify: dev-environment generate-environment ## Prove that what is generated is fresh
 	sh scripts/verify.sh
