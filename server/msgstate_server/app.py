@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
@@ -91,13 +91,11 @@ class Service:
         self._http.should_exit = True
         self._ingest.drain()
         committing, following = self._background
-        await committing
+        await asyncio.wait([committing])
         self._watches.drain()
         await self._rpc.stop(GRACE_SECONDS)
-        await self._serving
         following.cancel()
-        with suppress(asyncio.CancelledError):
-            await following
+        await asyncio.gather(self._serving, following, return_exceptions=True)
         await self._store.close()
         _log.info("stopped", position=self._store.head.position)
 
