@@ -42,7 +42,7 @@ verify: dev-environment generate-environment ## Prove that what is generated is 
 	sh scripts/verify.sh
 
 bench: dev-environment ## Measure (ROW=name: one row of the table)
-	@.venv/bin/python tests/bench $(ROW)
+	@.venv/bin/python -m tests.bench $(ROW)
 
 diagram: server-environment ## Draw the lifecycle into docs/lifecycle.mmd
 	@.venv/bin/msgstate diagram >docs/lifecycle.mmd.new && mv docs/lifecycle.mmd.new docs/lifecycle.mmd

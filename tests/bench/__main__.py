@@ -17,7 +17,6 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-_HERE = Path(__file__).parent
 _REPEATS = 3
 _EVENTS = 200_000
 _GETS = 20_000
@@ -49,9 +48,9 @@ class Row(NamedTuple):
 @contextmanager
 def started(*command: str) -> Iterator[tuple[str, int]]:
     """A server process: its address and process id; ended when the block ends."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None
         for line in process.stdout:
             found = _STARTING.search(line)
             if found:
@@ -65,8 +64,8 @@ def started(*command: str) -> Iterator[tuple[str, int]]:
 def run(*command: str) -> dict[str, float]:
     """A script of this folder, to its end: the JSON it prints."""
     script, *arguments = command
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, str(_HERE / script), *arguments], stdout=subprocess.PIPE, check=True, text=True
+    done = subprocess.run(
+        [sys.executable, "-m", f"tests.bench.{script}", *arguments], stdout=subprocess.PIPE, check=True, text=True
     )
     measured: dict[str, float] = json.loads(done.stdout)
     return measured
@@ -81,7 +80,7 @@ def cpu_seconds(pid: int) -> float:
 def load(address: str, pid: int, kind: str, count: int, in_flight: int, *more: str) -> Sample:
     """Put a load on a server."""
     before = cpu_seconds(pid)
-    measured = run("load.py", kind, address, str(count), str(in_flight), *more)
+    measured = run("load", kind, address, str(count), str(in_flight), *more)
     cpu = (cpu_seconds(pid) - before) * 1e6 / count
     return Sample(count / measured["seconds"], cpu, measured["p99"])
 
@@ -99,7 +98,7 @@ def publish(folder: Path) -> Row:
         file = folder / f"publish-{repeat}.db"
         with started(*serve(file)) as (address, pid):
             row.ours.append(load(address, pid, "publish", _EVENTS, 4))
-        measured = run("straight_sqlite.py", str(file), str(folder / f"straight-{repeat}.db"))
+        measured = run("straight_sqlite", str(file), str(folder / f"straight-{repeat}.db"))
         row.limit.append(Sample(_EVENTS / measured["seconds"], None, None))
     return row
 
@@ -110,7 +109,7 @@ def get(folder: Path) -> Row:
     file = folder / "get.db"
     with started(*serve(file)) as (address, pid):
         load(address, pid, "publish", _EVENTS, 4)
-        with started(str(_HERE / "bare_server.py"), str(file)) as (bare_address, bare_pid):
+        with started("-m", "tests.bench.bare_server", str(file)) as (bare_address, bare_pid):
             for _ in range(_REPEATS):
                 row.ours.append(load(address, pid, "get", _GETS, 16, str(_EVENTS)))
                 row.limit.append(load(bare_address, bare_pid, "get", _GETS, 16, str(_EVENTS)))

@@ -1,4 +1,7 @@
-"""A load generator, as a process of its own: `load.py publish|get ADDRESS COUNT IN_FLIGHT`; prints calls' rate as JSON."""
+"""A load generator, as a process of its own: `load publish|get ADDRESS COUNT IN_FLIGHT [EVENTS]`.
+
+It prints the seconds that all calls took, and their median and 99th percentile, as JSON.
+"""
 
 import asyncio
 import json
@@ -8,8 +11,9 @@ import time
 from collections.abc import Iterator
 
 import grpc
+
 from msgstate.v1 import message_status_service_pb2
-from workload import message_id, requests
+from tests.bench.workload import message_id, requests
 
 _PUBLISH = "/msgstate.v1.EventService/PublishEvents"
 _GET = "/msgstate.v1.MessageStatusService/GetMessageStatus"
@@ -19,7 +23,7 @@ _SEED = 7
 async def run(address: str, method: str, bodies: list[bytes], in_flight: int) -> dict[str, float]:
     """Make all calls, so many at a time; seconds in all, and the latencies' median and 99th percentile."""
     async with grpc.aio.insecure_channel(address) as channel:
-        call = channel.unary_unary(method)
+        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
         await call(bodies[0])
         latencies: list[float] = []
 

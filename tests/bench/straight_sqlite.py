@@ -1,6 +1,6 @@
 """What SQLite itself allows: the rows of a finished file, written again with `executemany`, one thread, no decoding.
 
-`straight_sqlite.py SOURCE TARGET` prints the seconds as JSON. The batches and the final file are the same, row by row.
+`straight_sqlite SOURCE TARGET` prints the seconds as JSON. The batches and the final file are the same, row by row.
 """
 
 import asyncio
@@ -10,18 +10,19 @@ import time
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
-from msgstate_server.domain.decision import StoredStatus
+
+from msgstate_server.domain.decision import Identity, StoredStatus
 from msgstate_server.domain.identity import message_hash, recipient_hash
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.store.sqlite.connection import open_for_writing
-from msgstate_server.store.sqlite.engine import Identity, _status_row
-from workload import BATCH
+from msgstate_server.store.sqlite.rows import status_row
+from tests.bench.workload import BATCH
 
 Row = tuple[object, ...]
 
-_INSERT_STATUS = f"INSERT INTO recipient_status VALUES ({', '.join('?' * 25)})"
-_INSERT_EVENT = f"INSERT INTO event VALUES ({', '.join('?' * 12)})"
+_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 25) + ")"  # noqa: S608
+_INSERT_EVENT = "INSERT INTO event VALUES (" + ", ".join("?" * 12) + ")"  # noqa: S608
 _UPDATE_STATUS = """
 UPDATE recipient_status SET
     evidence = ?, version = ?, position = ?, queued_time = ?, sent_time = ?, delivered_time = ?, engaged_time = ?,
@@ -68,7 +69,7 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
 def _row(stored: StoredStatus) -> Row:
     status = stored.status
     identity = Identity(message_hash(status.message_id), recipient_hash(status.provider, status.recipient))
-    return _status_row(stored, identity)
+    return status_row(stored, identity)
 
 
 def write(target: Path, prepared: list[tuple[list[Row], list[Row], list[Row]]]) -> float:

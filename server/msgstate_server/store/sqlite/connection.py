@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
 from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
@@ -60,8 +61,10 @@ class FileLock:
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let another server have the file."""
-        os.close(self._descriptor)
+        """Let another server have the file; to do so again changes nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def open_for_writing(path: Path) -> sqlite.Connection:
@@ -78,7 +81,7 @@ def open_for_writing(path: Path) -> sqlite.Connection:
     except BaseException as error:
         connection.close()
         if isinstance(error, sqlite.Error):
-            raise StoreUnusable(_unopenable(path, error)) from error
+            raise StoreUnusable(unopenable(path, error)) from error
         raise
     return connection
 
@@ -94,7 +97,7 @@ def open_for_reading(path: Path) -> sqlite.Connection:
         _create_views(connection)
         connection.execute("PRAGMA query_only = ON")
     except sqlite.Error as error:
-        raise StoreUnusable(_unopenable(path, error)) from error
+        raise StoreUnusable(unopenable(path, error)) from error
     return connection
 
 
@@ -119,7 +122,7 @@ def _connect(path: Path, options: str) -> sqlite.Connection:
         )
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite.Error as error:
-        raise StoreUnusable(_unopenable(path, error)) from error
+        raise StoreUnusable(unopenable(path, error)) from error
     return connection
 
 
@@ -139,9 +142,23 @@ def _register_migrations() -> None:
         script = file.read_text(encoding="utf-8")
 
         def run(db: Database, script: str = script) -> None:
-            db.executescript(script)
+            # `db.executescript` takes the square of a statement's length: 70 ms for the first migration.
+            for statement in _statements(script):
+                db.execute(statement)
 
         _MIGRATIONS(name=file.name.removesuffix(".sql"))(run)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a migration, each of which ends with its line."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement:
+        yield statement
 
 
 _register_migrations()
@@ -181,7 +198,10 @@ def _unwritable(path: Path, error: OSError) -> str:
     return f"cannot write in {path.parent} ({error.strerror}): give --store a file in a folder this user may write to"
 
 
-def _unopenable(path: Path, error: sqlite.Error) -> str:
+def unopenable(path: Path, error: sqlite.Error) -> str:
+    """Why a file cannot be opened, and the mend."""
     if "not a database" in str(error):
         return f"{path} is not a SQLite database: give --store another file, or move this one away"
+    if not isinstance(error, sqlite.OperationalError):
+        return f"{path} is damaged ({error}): restore a backup"
     return f"cannot open {path} ({error}): check that the folder exists and that this user may write to it"

@@ -14,7 +14,6 @@ import msgspec
 import structlog
 
 from msgstate_server.domain.decision import (
-    Appended,
     Candidate,
     Decision,
     Identity,
@@ -25,14 +24,21 @@ from msgstate_server.domain.decision import (
     Submission,
     decide,
 )
-from msgstate_server.domain.errors import StoreUnavailable
+from msgstate_server.domain.errors import StoreUnavailable, StoreUnusable
 from msgstate_server.domain.identity import alias_hash, message_hash
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.protocol import MessageKey, Quarantined
 from msgstate_server.store.sqlite.bulk import write_rows
-from msgstate_server.store.sqlite.connection import FileLock, open_for_reading, open_for_writing, require_safe_library
+from msgstate_server.store.sqlite.connection import (
+    FileLock,
+    open_for_reading,
+    open_for_writing,
+    require_safe_library,
+    unopenable,
+)
+from msgstate_server.store.sqlite.rows import event_row, status_row
 from msgstate_server.store.sqlite.sql import statements
 
 if TYPE_CHECKING:
@@ -49,7 +55,7 @@ _log = structlog.get_logger("msgstate.store")
 _encode: Final = msgspec.json.Encoder().encode
 _statuses: Final = msgspec.json.Decoder(list[tuple[int, int, StoredStatus]])
 _known_keys: Final = msgspec.json.Decoder(list[tuple[int, str, int]])
-_stored: Final = msgspec.json.Decoder(list[StoredStatus])
+_stored: Final = msgspec.json.Decoder(StoredStatus)
 _messages: Final = msgspec.json.Decoder(list[MessageKey])
 _counts: Final = msgspec.json.Decoder(list[tuple[Evidence, int]])
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
@@ -76,10 +82,12 @@ class SqliteStore:
             self._writer = open_for_writing(path)
             self._reader = open_for_reading(path)
             self._pager = open_for_reading(path)
-        except BaseException:
+            self._head = read_head(self._writer)
+        except BaseException as error:
             self._lock.release()
+            if isinstance(error, sqlite.Error):
+                raise StoreUnusable(unopenable(path, error)) from error
             raise
-        self._head = read_head(self._writer)
         self._advanced = asyncio.Event()
         self._write_thread = ThreadPoolExecutor(1, "msgstate-write")
         self._page_thread = ThreadPoolExecutor(1, "msgstate-read")
@@ -205,9 +213,9 @@ class SqliteStore:
     def _write_decision(
         self, decision: Decision, identities: Mapping[int, Identity], payload_ids: Mapping[int, int]
     ) -> None:
-        rows = [_status_row(stored, identities[stored.id]) for stored in decision.changed]
+        rows = [status_row(stored, identities[stored.id]) for stored in decision.changed]
         write_rows(self._writer, SQL["write_statuses"], rows)
-        rows = [_event_row(appended, payload_ids.get(appended.submission)) for appended in decision.appended]
+        rows = [event_row(appended, payload_ids.get(appended.submission)) for appended in decision.appended]
         write_rows(self._writer, SQL["write_events"], rows)
         rows = [(alias_hash(alias), status_id) for status_id, alias in decision.aliases]
         write_rows(self._writer, SQL["write_aliases"], rows)
@@ -221,9 +229,9 @@ class SqliteStore:
     ) -> list[RecipientStatus]:
         """See `Store`."""
         values = (message_hash(message_id), message_id, provider, recipient, limit)
-        found = _stored.decode(self._read("read_recipients", values))
+        found = self._stored("read_recipients", values)
         if len(found) == limit:
-            found = _stored.decode(self._read("read_first_recipients", values))
+            found = self._stored("read_first_recipients", values)
         elif len(found) > 1:
             found.sort(key=lambda stored: stored.id)
         return [stored.status for stored in found]
@@ -275,6 +283,13 @@ class SqliteStore:
             for quarantine_id, provider, account, received_time, problems, body in rows
         ]
 
+    def _stored(self, name: str, values: tuple[object, ...]) -> list[StoredStatus]:
+        try:
+            rows = self._reader.execute(SQL[name], values).fetchall()
+        except sqlite.OperationalError as error:
+            raise _unavailable("read", error) from error
+        return [_stored.decode(stored) for (stored,) in rows]
+
     def _read(self, name: str, values: tuple[object, ...]) -> str:
         """A look-up that touches few pages, on the event loop: a hop to a thread costs several times the query."""
         try:
@@ -299,49 +314,6 @@ class SqliteStore:
         for connection in (self._reader, self._pager, self._writer):
             connection.close()
         self._lock.release()
-
-
-def _status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
-    """The columns of `recipient_status`, in the table's order."""
-    status = stored.status
-    return (
-        stored.id,
-        *identity,
-        status.provider,
-        status.message_id,
-        status.recipient,
-        int(status.evidence),
-        *msgspec.structs.astuple(status)[4:-5],
-        _json_or_null(status.failure_cause),
-        _json_or_null(status.suppression_cause),
-        _encode(status.aliases).decode(),
-        status.create_time,
-        status.update_time,
-    )
-
-
-def _json_or_null(value: object) -> str | None:
-    return None if value is None else _encode(value).decode()
-
-
-def _event_row(appended: Appended, payload_id: int | None) -> tuple[object, ...]:
-    """The columns of `event`, in the table's order."""
-    entry = appended.entry
-    event = entry.event
-    return (
-        entry.position,
-        appended.status_id,
-        bytes.fromhex(entry.key),
-        int(event.type),
-        event.occurred_time,
-        event.received_time,
-        _encode(event.attributes).decode(),
-        int(entry.before),
-        int(entry.after),
-        entry.version,
-        entry.commit_time,
-        payload_id,
-    )
 
 
 def _unavailable(done: str, error: sqlite.OperationalError) -> StoreUnavailable:

@@ -58,23 +58,15 @@ UPDATE head SET position = ?, commit_time = ?, fingerprint = ?;
 -- name: read_recipients
 -- Recipients of an exact message id, in no order: sorting even one row costs more than finding it. An empty provider or
 -- recipient means any.
-SELECT '[' || group_concat(stored) || ']'
-FROM (
-    SELECT stored FROM status_json
-    WHERE message_hash = ?1 AND message_id = ?2
-        AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
-    LIMIT ?5
-);
+SELECT stored FROM status_json
+WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
+LIMIT ?5;
 
 -- name: read_first_recipients
 -- The same, the first of very many.
-SELECT '[' || group_concat(stored) || ']'
-FROM (
-    SELECT stored FROM status_json
-    WHERE message_hash = ?1 AND message_id = ?2
-        AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
-    ORDER BY id LIMIT ?5
-);
+SELECT stored FROM status_json
+WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
+ORDER BY id LIMIT ?5;
 
 -- name: find_messages
 -- Messages with an exact id, by provider.

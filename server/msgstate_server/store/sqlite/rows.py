@@ -1,0 +1,52 @@
+"""Domain values as the rows of the schema: a column each, in the table's order."""
+
+from typing import Final
+
+import msgspec
+
+from msgstate_server.domain.decision import Appended, Identity, StoredStatus
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
+    """The columns of `recipient_status`, in the table's order."""
+    status = stored.status
+    return (
+        stored.id,
+        *identity,
+        status.provider,
+        status.message_id,
+        status.recipient,
+        int(status.evidence),
+        *msgspec.structs.astuple(status)[4:-5],
+        _json_or_null(status.failure_cause),
+        _json_or_null(status.suppression_cause),
+        _encode(status.aliases).decode(),
+        status.create_time,
+        status.update_time,
+    )
+
+
+def _json_or_null(value: object) -> str | None:
+    return None if value is None else _encode(value).decode()
+
+
+def event_row(appended: Appended, payload_id: int | None) -> tuple[object, ...]:
+    """The columns of `event`, in the table's order."""
+    entry = appended.entry
+    event = entry.event
+    return (
+        entry.position,
+        appended.status_id,
+        bytes.fromhex(entry.key),
+        int(event.type),
+        event.occurred_time,
+        event.received_time,
+        _encode(event.attributes).decode(),
+        int(entry.before),
+        int(entry.after),
+        entry.version,
+        entry.commit_time,
+        payload_id,
+    )
