@@ -1,0 +1,113 @@
+"""The same events in any order, doubled, cut into any batches, end in the same statuses in a real SQLite file."""
+
+import asyncio
+from collections.abc import Sequence
+from itertools import permutations
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import asdict
+
+from msgstate_server.domain.decision import Candidate, Disposition, Submission
+from msgstate_server.store.check import Finding, Summary, check
+from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
+from tests.builders import Clock
+from tests.property.test_status_fold import ARRIVAL_DEPENDENT, Facts, distinct, events, fold
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite
+else:
+    import pysqlite3.dbapi2 as sqlite
+
+Arrivals = Sequence[Sequence[Sequence[Candidate]]]
+"""Transactions, each of requests, each of events."""
+
+EMPTY = """
+DELETE FROM alias;
+DELETE FROM event;
+DELETE FROM recipient_status;
+UPDATE head SET position = 0, commit_time = 0, fingerprint = zeroblob(8);
+"""
+
+
+async def commit(store: SqliteStore, arrivals: Arrivals) -> list[int]:
+    """Commit all, and give the positions of what was new."""
+    accepted: list[int] = []
+    for transaction in arrivals:
+        for outcomes in await store.append([Submission(request) for request in transaction]):
+            accepted += [outcome.position for outcome in outcomes if outcome.disposition is Disposition.ACCEPTED]
+    return accepted
+
+
+async def facts(store: SqliteStore) -> Facts:
+    """Each recipient's status but for what rests on the order of arrival."""
+    return {
+        (status.message_id, status.recipient): {
+            name: value for name, value in asdict(status).items() if name not in ARRIVAL_DEPENDENT
+        }
+        for status in await store.read_recipients("m", "", "", 100)
+    }
+
+
+async def findings(path: Path) -> list[Finding]:
+    """Where the file disagrees with itself."""
+    async with SqliteAuditor(path).audit() as audit:
+        return [finding async for finding in check(audit, Summary())]
+
+
+async def every_order(path: Path, candidates: Sequence[Candidate], expected: Facts) -> None:
+    """Commit the events in each order there is, one a transaction, each time into an emptied file."""
+    store = await SqliteStore.open(path, Clock())
+    emptying = sqlite.connect(path, isolation_level=None)
+    try:
+        for order in permutations(candidates):
+            emptying.executescript(EMPTY)
+            await commit(store, [[[each]] for each in order])
+            assert await facts(store) == expected
+        assert await findings(path) == []
+    finally:
+        emptying.close()
+        await store.close()
+
+
+@settings(derandomize=True, deadline=None, max_examples=6)
+@given(candidates=st.lists(events, min_size=2, max_size=5).map(distinct))
+def test_every_order_gives_the_same_facts(
+    tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate]
+) -> None:
+    """Up to five events end in the same statuses in every order there is."""
+    path = tmp_path_factory.mktemp("order") / "msgstate.db"
+    asyncio.run(every_order(path, candidates, fold(candidates)))
+
+
+async def one_arrival(path: Path, arrivals: Arrivals, expected: Facts, count: int) -> None:
+    """Commit into a new file; what is in it then is right, at dense positions, and agrees with itself."""
+    store = await SqliteStore.open(path, Clock())
+    try:
+        assert await commit(store, arrivals) == list(range(1, count + 1))
+        assert await facts(store) == expected
+        assert await findings(path) == []
+    finally:
+        await store.close()
+
+
+def cut(data: st.DataObject, items: Sequence[Any]) -> list[Sequence[Any]]:
+    """The items in their order, cut at random."""
+    places = sorted(data.draw(st.sets(st.integers(1, max(1, len(items) - 1)), max_size=12)))
+    return [items[start:end] for start, end in zip([0, *places], [*places, len(items)], strict=True)]
+
+
+@settings(derandomize=True, deadline=None, max_examples=25)
+@given(candidates=st.lists(events, min_size=5, max_size=40).map(distinct), data=st.data())
+def test_shuffled_doubled_and_cut_gives_the_same_facts(
+    tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate], data: st.DataObject
+) -> None:
+    """Many events end in the same statuses however they are shuffled, repeated and cut into requests and commits."""
+    repeated = data.draw(st.lists(st.sampled_from(candidates), max_size=30))
+    shuffled = data.draw(st.permutations(candidates + repeated))
+    arrivals = [cut(data, transaction) for transaction in cut(data, shuffled)]
+    path = tmp_path_factory.mktemp("arrival") / "msgstate.db"
+    asyncio.run(one_arrival(path, arrivals, fold(candidates), len(candidates)))

@@ -1,0 +1,37 @@
+"""What is in the tables where no method of the store shows it."""
+
+from msgstate_server.domain.identity import alias_hash
+from msgstate_server.store.protocol import MessageKey
+from msgstate_server.store.sqlite import SqliteStore
+from tests.builders import append, event, numbered, payload, submission
+from tests.unit.store.conftest import connected
+
+
+async def test_one_body_per_request_that_brought_something_new(store: SqliteStore) -> None:
+    """A body is one row, however many events it brought, and none where all of them were known."""
+    one, two, three = numbered(3)
+    await store.append([submission(one, two, payload=payload(b"1")), submission(two, payload=payload(b"2"))])
+    await store.append([submission(one, payload=payload(b"3")), submission(three, one, payload=payload(b"4"))])
+    with connected(store.path) as connection:
+        assert connection.execute("SELECT count(*) FROM payload").fetchone() == (2,)
+        ids = connection.execute("SELECT payload_id FROM event ORDER BY position").fetchall()
+    assert ids == [(1,), (1,), (2,)]
+
+
+async def test_alias_of_one_hash_is_told_by_its_text(store: SqliteStore) -> None:
+    """Two aliases that fall together in the index are told apart by what they are."""
+    await append(store, event(message_id="m1", aliases=["one"]), event(message_id="m2", aliases=["two"]))
+    with connected(store.path) as connection:
+        connection.execute("UPDATE alias SET alias_hash = ?", (alias_hash("two"),))
+    assert await store.find_by_alias("two", "", 10) == [MessageKey("acme", "m2")]
+
+
+async def test_message_of_one_hash_is_told_by_its_text(store: SqliteStore) -> None:
+    """Two message ids that fall together in the index are told apart by what they are."""
+    await append(store, event(message_id="m1"), event(message_id="m2", recipient="b"))
+    with connected(store.path) as connection:
+        (wanted,) = connection.execute("SELECT message_hash FROM recipient_status WHERE message_id = 'm1'").fetchone()
+        connection.execute("UPDATE recipient_status SET message_hash = ?", (wanted,))
+    assert [status.message_id for status in await store.read_recipients("m1", "", "", 10)] == ["m1"]
+    assert await store.find_messages("m1", "", 10) == [MessageKey("acme", "m1")]
+    assert sum((await store.count_recipients(MessageKey("acme", "m1"))).values()) == 1
