@@ -26,7 +26,7 @@ class _Waiting(NamedTuple):
 
 
 class Ingest:
-    """Commits submissions in the order in which they came; a lone one does not wait for company."""
+    """Commits submissions in the order in which they were queued; a lone one does not wait for company."""
 
     def __init__(self, store: Store, queue_events: int = QUEUE_EVENTS, group_events: int = GROUP_EVENTS) -> None:
         """Prepare; `run` commits."""

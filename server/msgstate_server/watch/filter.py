@@ -12,7 +12,10 @@ Predicate = Callable[[LogEntry], bool]
 
 
 class Filter(NamedTuple):
-    """What must match; an empty set matches all. Of `shard_count` shares, only number `shard_index`."""
+    """What must match; an empty set matches all. Of `shard_count` shares, only number `shard_index`.
+
+    `since` is a commit time in microseconds: a watch that starts at a time to come must not see what comes before it.
+    """
 
     providers: frozenset[str] = frozenset()
     message_ids: frozenset[str] = frozenset()
@@ -20,6 +23,7 @@ class Filter(NamedTuple):
     to_states: frozenset[State] = frozenset()
     shard_index: int = 0
     shard_count: int = 1
+    since: int = 0
 
     def transitions(self) -> Predicate:
         """Whether an entry is a transition that matches."""
@@ -45,6 +49,9 @@ class Filter(NamedTuple):
             tests.append(lambda entry: entry.event.provider in providers)
         if to_states:
             tests.append(lambda entry: entry.after.state in to_states)
+        if self.since:
+            since = self.since
+            tests.append(lambda entry: entry.commit_time >= since)
         if self.shard_count > 1:
             index, count = self.shard_index, self.shard_count
             tests.append(lambda entry: shard(entry.event.provider, entry.event.message_id, count) == index)

@@ -1,6 +1,6 @@
 """Where a watch starts: a token, a time or an end of the log, checked against the log as it is."""
 
-from enum import IntEnum
+from enum import Enum, auto
 from typing import Final
 
 from msgstate_server.domain.errors import HistoryDiverged, PositionCompacted
@@ -9,11 +9,11 @@ from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
 
 
-class StartPoint(IntEnum):
-    """An end of the log; the numbers are those of `msgstate.v1.StartPoint`."""
+class StartPoint(Enum):
+    """An end of the log."""
 
-    EARLIEST = 1
-    NOW = 2
+    EARLIEST = auto()
+    NOW = auto()
 
 
 Start = Token | int | StartPoint

@@ -41,7 +41,8 @@ class Tail:
             self.wake()
 
     async def _read_up_to(self, head: Head) -> None:
-        position = self._head.position
+        # An earlier attempt may have failed midway; what it read stands in the window.
+        position = self._entries[-1].position if self._entries else self._head.position
         while position < head.position:
             page = await self._store.read_log(position, min(_PAGE, head.position - position))
             position = page[-1].position

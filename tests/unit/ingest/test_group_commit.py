@@ -1,0 +1,235 @@
+"""Group commit over a real store: few transactions, bounds that hold, and nobody who pays for a neighbour."""
+
+import asyncio
+
+import pytest
+
+from msgstate_server.domain.decision import Disposition, Outcome
+from msgstate_server.domain.errors import Draining, IngestQueueFull, StoreUnavailable
+from msgstate_server.ingest import Ingest
+from tests.builders import event, numbered, positions, submission
+from tests.unit.ingest.conftest import CountingStore, running
+
+
+def submitted(ingest: Ingest, name: str, events: int = 1) -> "asyncio.Task[list[Outcome]]":
+    """A submission of so many events of one message, under way."""
+    given = [event(message_id=name, event_id=str(index)) for index in range(events)]
+    return asyncio.create_task(ingest.submit(submission(*given)))
+
+
+async def let_go(turns: int = 5) -> None:
+    """Let everything that can go on go on; for showing that something does not."""
+    for _ in range(turns):
+        await asyncio.sleep(0)
+
+
+async def shut(store: CountingStore, ingest: Ingest) -> "asyncio.Task[list[Outcome]]":
+    """Shut the door on a first commit, behind which everything queues."""
+    store.door.clear()
+    store.waiting.clear()
+    first = submitted(ingest, "first")
+    await store.waiting.wait()
+    return first
+
+
+async def test_lone_submission_commits_at_once(store: CountingStore) -> None:
+    """One submission alone waits for nobody, and its outcomes are durable when they are there."""
+    async with running(store) as ingest, asyncio.timeout(5):
+        outcomes = await ingest.submit(submission(*numbered(2), numbered(1)[0]))
+        assert outcomes == [
+            Outcome(Disposition.ACCEPTED, 1),
+            Outcome(Disposition.ACCEPTED, 2),
+            Outcome(Disposition.DUPLICATE, 1),
+        ]
+        assert len(await store.read_log(0, 10)) == 2
+        assert store.groups == [1]
+
+
+async def test_concurrent_submissions_share_commits(store: CountingStore) -> None:
+    """What waits while one transaction runs shares the next, in the order in which it came."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        tasks = [submitted(ingest, f"m{number}", 3) for number in range(100)]
+        await let_go()
+        store.door.set()
+        outcomes = await asyncio.gather(first, *tasks)
+        assert store.groups == [1, 100]
+        assert [position for each in outcomes for position in positions(each)] == list(range(1, 302))
+
+
+async def test_group_is_bounded(store: CountingStore) -> None:
+    """A transaction takes no more events than its bound, but for one submission that has more by itself."""
+    async with running(store, group_events=10) as ingest:
+        first = await shut(store, ingest)
+        tasks = [submitted(ingest, f"m{number}", size) for number, size in enumerate((4, 6, 1, 9, 9, 25, 2))]
+        await let_go()
+        store.door.set()
+        await asyncio.gather(first, *tasks)
+        assert store.groups == [1, 2, 2, 1, 1, 1]
+
+
+async def test_one_that_the_store_chokes_on_fails_alone(store: CountingStore) -> None:
+    """An unforeseen error of one submission is its own; the others of its group are committed, in order."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        tasks = [submitted(ingest, name) for name in ("a", "bad", "c")]
+        await let_go()
+        store.failure, store.fails_on = ValueError("choked"), "bad"
+        store.door.set()
+        results = await asyncio.gather(first, *tasks, return_exceptions=True)
+        assert results[2] is store.failure
+        assert [positions(each) for each in (results[0], results[1], results[3])] == [[1], [2], [3]]  # type: ignore[arg-type]
+
+
+async def test_real_choke_fails_alone(store: CountingStore) -> None:
+    """A time that no database holds fails its own submission, and no neighbour."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        bad = asyncio.create_task(ingest.submit(submission(event(message_id="bad", received=2**63))))
+        good = submitted(ingest, "good")
+        await let_go()
+        store.door.set()
+        with pytest.raises(OverflowError):
+            await bad
+        assert [positions(await first), positions(await good)] == [[1], [2]]
+
+
+async def test_unavailable_store_reaches_everyone(store: CountingStore) -> None:
+    """Where the store is away, all of the group are told so, at once and without a try each; later ones go through."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        tasks = [submitted(ingest, f"m{number}") for number in range(5)]
+        await let_go()
+        store.failure = StoreUnavailable("away")
+        store.door.set()
+        results = await asyncio.gather(first, *tasks, return_exceptions=True)
+        assert results == [store.failure] * 6
+        assert store.groups == [1, 5]
+        store.failure = None
+        assert positions(await submitted(ingest, "m0")) == [1]
+
+
+async def test_full_queue_refuses_after_the_deadline(store: CountingStore) -> None:
+    """Over the bound a caller waits for its deadline, then is told to come again; what was queued still commits."""
+    async with running(store, queue_events=10) as ingest:
+        first = await shut(store, ingest)
+        queued = [submitted(ingest, "a", 4), submitted(ingest, "b", 6)]
+        await let_go()
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(IngestQueueFull, match=r"^10 events wait to be committed; "):
+            await ingest.submit(submission(event()), timeout=0.05)
+        assert 0.05 <= asyncio.get_running_loop().time() - began < 4
+        with pytest.raises(IngestQueueFull):
+            await ingest.submit(submission(event()), timeout=0)
+        store.door.set()
+        assert [len(await task) for task in (first, *queued)] == [1, 4, 6]
+        assert store.head.position == 11
+
+
+async def test_caller_waits_for_room(store: CountingStore) -> None:
+    """A caller over the bound goes on as soon as there is room."""
+    async with running(store, queue_events=10) as ingest:
+        first = await shut(store, ingest)
+        tasks = [submitted(ingest, f"m{number}", 5) for number in range(20)]
+        await let_go()
+        assert ingest._queued == 10  # noqa: SLF001
+        store.door.set()
+        await asyncio.gather(first, *tasks)
+        assert store.head.position == 101
+        assert all(size <= 2 for size in store.groups)
+
+
+async def test_submission_larger_than_the_queue(store: CountingStore) -> None:
+    """One that is over the bound by itself goes through where nothing else waits."""
+    async with running(store, queue_events=10) as ingest:
+        assert len(await submitted(ingest, "m", 25)) == 25
+
+
+async def test_submission_without_events_counts(store: CountingStore) -> None:
+    """Requests that bring problems alone cannot fill the memory: each takes a place."""
+    async with running(store, queue_events=3) as ingest:
+        first = await shut(store, ingest)
+        tasks = [submitted(ingest, "none", 0) for _ in range(3)]
+        await let_go()
+        with pytest.raises(IngestQueueFull):
+            await ingest.submit(submission(), timeout=0)
+        store.door.set()
+        assert await asyncio.gather(first, *tasks) == [[Outcome(Disposition.ACCEPTED, 1)], [], [], []]
+
+
+async def test_drain_commits_what_was_taken(store: CountingStore) -> None:
+    """After `drain` new submissions are refused, those who wait for room too; all that was taken is committed."""
+    ingest = Ingest(store, queue_events=10)
+    running_task = asyncio.create_task(ingest.run())
+    first = await shut(store, ingest)
+    taken = [submitted(ingest, "a", 5), submitted(ingest, "b", 5)]
+    waits_for_room = submitted(ingest, "c")
+    await let_go()
+    ingest.drain()
+    with pytest.raises(Draining, match="shutting down"):
+        await ingest.submit(submission(event()))
+    with pytest.raises(Draining):
+        await waits_for_room
+    assert not running_task.done()
+    store.door.set()
+    async with asyncio.timeout(10):
+        await running_task
+    assert [len(await task) for task in (first, *taken)] == [1, 5, 5]
+    assert store.head.position == 11
+
+
+async def test_drain_of_an_idle_intake(store: CountingStore) -> None:
+    """Where nothing waits, draining ends the intake at once, before it began to run too."""
+    ingest = Ingest(store)
+    task = asyncio.create_task(ingest.run())
+    await let_go()
+    ingest.drain()
+    async with asyncio.timeout(5):
+        await task
+        early = Ingest(store)
+        early.drain()
+        await early.run()
+    assert store.groups == []
+
+
+async def test_cancelled_while_it_waits(store: CountingStore) -> None:
+    """A caller that goes away before its turn is not committed, and the room that it took is free again."""
+    async with running(store, queue_events=2) as ingest:
+        first = await shut(store, ingest)
+        gone, stays = submitted(ingest, "gone"), submitted(ingest, "stays")
+        await let_go()
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        store.door.set()
+        await asyncio.gather(first, stays)
+        assert await store.find_messages("gone", "", 1) == []
+        assert store.groups == [1, 1]
+        assert positions(await submitted(ingest, "later", 2)) == [3, 4]
+
+
+async def test_cancelled_while_it_is_committed(store: CountingStore) -> None:
+    """A caller that goes away during its commit takes nothing back, and the neighbours get their answers."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        second = submitted(ingest, "second")
+        await let_go()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        store.door.set()
+        assert positions(await second) == [2]
+        assert store.head.position == 2
+
+
+async def test_cancelled_while_it_waits_for_room(store: CountingStore) -> None:
+    """A caller that gives up waiting for room leaves nothing behind."""
+    async with running(store, queue_events=1) as ingest:
+        first = await shut(store, ingest)
+        queued, gone, later = submitted(ingest, "queued"), submitted(ingest, "gone"), submitted(ingest, "later")
+        await let_go()
+        gone.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await gone
+        store.door.set()
+        assert [positions(await task) for task in (first, queued, later)] == [[1], [2], [3]]
