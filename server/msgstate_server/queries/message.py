@@ -29,13 +29,17 @@ async def get_message(store: Store, message_id: str, provider: str = "", recipie
 
     Raises `InvalidRequest`, `MessageNotFound`, `MessageAmbiguous`.
     """
+    message_id, asked = normalize_id(message_id), recipient
+    recipient = normalize_recipient(asked)
+    if asked and not recipient:
+        raise InvalidRequest([Violation("recipient", f"must be an address, or empty for all; found {shown(asked)}")])
     _check(message_id, provider, recipient)
-    message_id = normalize_id(message_id)
-    recipient = normalize_recipient(recipient)
     found = await store.read_recipients(message_id, provider, recipient, MESSAGE_RECIPIENTS + 1)
     if not found:
-        key = await _find_by_alias(store, message_id, provider)
-        found = await store.read_recipients(key.message_id, key.provider, recipient, MESSAGE_RECIPIENTS + 1)
+        # An exact id wins over an alias, where it lacks the recipient too.
+        if not (recipient and await store.find_messages(message_id, provider, 1)):
+            key = await _find_by_alias(store, message_id, provider)
+            found = await store.read_recipients(key.message_id, key.provider, recipient, MESSAGE_RECIPIENTS + 1)
         if not found:
             raise MessageNotFound(
                 f"the message with id or alias {shown(message_id)} has no recipient {shown(recipient)}"
