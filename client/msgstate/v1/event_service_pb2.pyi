@@ -113,7 +113,7 @@ class EventResult(_message.Message):
     """Its place in the log; of a duplicate, the place of the one that stands; 0 where it was refused."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """Why it was refused: every field that broke a rule."""
+        """Why it was refused: the fields that broke a rule, at most 20."""
 
     def __init__(
         self,
@@ -198,7 +198,7 @@ class RefusedEvent(_message.Message):
     """Its index in the batch, from 0."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """Every field that broke a rule."""
+        """The fields that broke a rule, at most 20."""
 
     def __init__(
         self,

@@ -14,8 +14,8 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "msgstate"
 _TEXT_BYTES: Final = 512
 _DETAIL_BYTES: Final = 3_072
-"""Most that violations or metadata take. Clients drop a call whose trailers are over 8 KiB, and encoding enlarges these:
-what does not fit is left out."""
+"""Most that violations or metadata take; what does not fit is left out. Clients drop a call whose trailers are over
+8 KiB, and encoding enlarges these."""
 
 _CODES: Final = {
     errors.MessageNotFound: grpc.StatusCode.NOT_FOUND,

@@ -7,7 +7,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from msgstate_server.domain.errors import InvalidRequest, MsgstateError
+from msgstate_server.domain.errors import Draining, InvalidRequest, MsgstateError
 from msgstate_server.domain.validation import Violation
 from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.errors import abort, abort_internal
@@ -26,6 +26,11 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def __init__(self) -> None:
         """Start with no handler wrapped."""
         self._wrapped: dict[str, _Handler] = {}
+        self._draining = False
+
+    def drain(self) -> None:
+        """Answer every new call with `Draining` from now on."""
+        self._draining = True
 
     async def intercept_service(
         self,
@@ -40,21 +45,25 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not method.startswith(_OURS):
             return handler
-        wrapped = self._wrapped[method] = _wrap(handler)
+        wrapped = self._wrapped[method] = _wrap(handler, self._require_open)
         return wrapped
+
+    def _require_open(self) -> None:
+        if self._draining:
+            raise Draining("the service is shutting down; ask again later, or another replica")
 
 
 class _Undecodable:
     """Stands for a request that is not what the method takes."""
 
 
-def _wrap(handler: Any) -> _Handler:
+def _wrap(handler: Any, admit: Callable[[], None]) -> _Handler:
     decode, encode = _tolerant(handler.request_deserializer), handler.response_serializer
     if handler.unary_unary:
-        return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary), decode, encode)
+        return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary, admit), decode, encode)
     if handler.unary_stream:
-        return grpc.unary_stream_rpc_method_handler(_guard_stream(handler.unary_stream), decode, encode)
-    return grpc.stream_stream_rpc_method_handler(_guard_stream(handler.stream_stream), decode, encode)
+        return grpc.unary_stream_rpc_method_handler(_guard_stream(handler.unary_stream, admit), decode, encode)
+    return grpc.stream_stream_rpc_method_handler(_guard_stream(handler.stream_stream, admit), decode, encode)
 
 
 def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], Any]:
@@ -67,9 +76,10 @@ def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], Any]:
     return tolerant
 
 
-def _guard_unary(call: _Unary) -> Any:
+def _guard_unary(call: _Unary, admit: Callable[[], None]) -> Any:
     async def guarded(request: object, context: Context) -> object:
         try:
+            admit()
             _require_decoded(request)
             return await call(request, context)
         except grpc.aio.AbortError:
@@ -80,9 +90,10 @@ def _guard_unary(call: _Unary) -> Any:
     return guarded
 
 
-def _guard_stream(stream: _Stream) -> Any:
+def _guard_stream(stream: _Stream, admit: Callable[[], None]) -> Any:
     async def guarded(request: object, context: Context) -> AsyncIterator[object]:
         try:
+            admit()
             _require_decoded(request)
             async for response in stream(request, context):
                 yield response

@@ -1,5 +1,6 @@
 """Builds the gRPC server: the services, health per service, reflection, and the limits of the channel."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -33,6 +34,8 @@ _SERVICES: Final = tuple(
     )
 )
 
+_LINGER_SECONDS: Final = 0.1
+"""How long the port stays open for telling clients that the service drains."""
 _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.max_receive_message_length", RECEIVE_BYTES),
     # One server per port: a second one must fail to bind, not share the connections.
@@ -50,7 +53,8 @@ class RpcServer:
 
     def __init__(self, ingest: Ingest, store: Store, watches: Watches, clock: Callable[[], int]) -> None:
         """Put it together; it must be made within the running loop."""
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_OPTIONS)
+        self._errors = ErrorInterceptor()
+        self._server = grpc.aio.server(interceptors=[self._errors], options=_OPTIONS)
         self._health = health.aio.HealthServicer()
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(ingest, store, clock), self._server)
         message_status_service_pb2_grpc.add_MessageStatusServiceServicer_to_server(
@@ -74,4 +78,7 @@ class RpcServer:
 
     async def stop(self, grace: float) -> None:
         """Refuse new calls, let those that run end within `grace` seconds, then cut them off."""
+        # A call that arrives while the port closes ends as CANCELLED, which no client repeats: let all hear it before.
+        self._errors.drain()
+        await asyncio.sleep(_LINGER_SECONDS)
         await self._server.stop(grace)

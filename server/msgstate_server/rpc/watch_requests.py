@@ -30,6 +30,8 @@ def read_watch_request(request: pb.WatchTransitionsRequest) -> WatchRequest:
     wanted = _read_filter(request, found)
     if found:
         raise InvalidRequest(found)
+    if isinstance(start, int):
+        wanted = wanted._replace(since=start)
     return WatchRequest(start, wanted.transitions(), _read_interval(request), _read_max_batch(request))
 
 

@@ -1,0 +1,36 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from msgstate_server.app import Service
+from tests.rpc.running import Client, connected, serving
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def service(tmp_path: Path) -> AsyncIterator[Service]:
+    """A service with an empty log."""
+    async with serving(tmp_path / "msgstate.db") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def client(service: Service) -> AsyncIterator[Client]:
+    """A client of the service with an empty log."""
+    async with connected(service.grpc_address) as stubs:
+        yield stubs
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared_service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+    """One service for all of a module's tests, whose messages must differ."""
+    async with serving(tmp_path_factory.mktemp("shared") / "msgstate.db") as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def shared(shared_service: Service) -> AsyncIterator[Client]:
+    """A client of the module's service."""
+    async with connected(shared_service.grpc_address) as stubs:
+        yield stubs

@@ -1,0 +1,32 @@
+"""What a watch is asked for is clamped where it is out of range."""
+
+import pytest
+from google.protobuf.duration_pb2 import Duration
+
+from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate_server.rpc.watch_requests import read_watch_request
+
+
+@pytest.mark.parametrize(("asked", "most"), [(1, 1), (-7, 1), (7, 7), (0, 1_000), (5_000, 1_000), (2**31 - 1, 1_000)])
+def test_the_batch_size_is_clamped(asked: int, most: int) -> None:
+    """It is 1 to 1,000, and unset means the most."""
+    assert read_watch_request(pb.WatchTransitionsRequest(max_batch_size=asked)).max_batch == most
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        (None, 10),
+        (Duration(), 1),
+        (Duration(seconds=-5), 1),
+        (Duration(nanos=1), 1),
+        (Duration(seconds=1, nanos=500_000_000), 1.5),
+        (Duration(seconds=60), 60),
+        (Duration(seconds=3_600), 60),
+        (Duration(seconds=2**63 - 1, nanos=-(2**31)), 60),
+    ],
+)
+def test_the_checkpoint_interval_is_clamped(asked: Duration | None, seconds: float) -> None:
+    """It is 1 to 60 seconds, and 10 if unset."""
+    request = pb.WatchTransitionsRequest(checkpoint_interval=asked)
+    assert read_watch_request(request).checkpoint_seconds == seconds
