@@ -1,8 +1,6 @@
 """What a watch gives of a log that is there: where it starts, what it leaves out, and that any token resumes it."""
 
-import asyncio
 import itertools
-import time
 from collections.abc import Callable
 from hashlib import blake2b
 
@@ -138,23 +136,6 @@ async def test_a_start_time_to_come_is_now(log: Client) -> None:
     for seconds in (4_000_000_000, 253_402_300_799):
         (first,) = await log.watched(pb.WatchTransitionsRequest(start_time=Timestamp(seconds=seconds)), bool)
         assert (first.resume_token, first.phase) == (token, LIVE)
-
-
-async def test_a_start_time_to_come_leaves_out_what_comes_before_it(log: Client) -> None:
-    """Whatever is committed between the call and the start time is not sent."""
-    start = Timestamp()
-    start.FromMicroseconds(time.time_ns() // 1000 + 300_000)
-    watching = asyncio.create_task(
-        log.watched(pb.WatchTransitionsRequest(start_time=start), lambda seen: bool(transitions(seen)))
-    )
-    published = 0
-    while not watching.done():
-        await log.publish(event(f"to-come-{published}"))
-        published += 1
-
-    seen = transitions(await watching)
-    assert published > 1
-    assert seen[0].commit_time.ToMicroseconds() >= start.ToMicroseconds()
 
 
 async def test_a_start_time_before_every_event_is_the_earliest(log: Client) -> None:

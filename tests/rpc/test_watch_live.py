@@ -1,11 +1,13 @@
 """Watching while things happen: many watchers, slow ones, silent ones, and what is left when they go."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from msgstate.v1 import event_pb2, log_pb2, status_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
@@ -218,3 +220,20 @@ async def test_a_connection_that_goes_takes_its_watches_along(service: Service) 
     await eventually(lambda: watchers(service) == 0)
     async with connected(service.grpc_address) as client:
         assert (await client.publish(event())).results[0].position == 1
+
+
+async def test_a_start_time_to_come_leaves_out_what_comes_before_it(client: Client) -> None:
+    """Whatever is committed between the call and the start time is not sent."""
+    start = Timestamp()
+    start.FromMicroseconds(time.time_ns() // 1000 + 300_000)
+    watching = asyncio.create_task(
+        client.watched(pb.WatchTransitionsRequest(start_time=start), lambda seen: bool(transitions(seen)))
+    )
+    published = 0
+    while not watching.done():
+        await client.publish(event(f"to-come-{published}"))
+        published += 1
+
+    seen = transitions(await watching)
+    assert published > 1
+    assert seen[0].commit_time.ToMicroseconds() >= start.ToMicroseconds()
