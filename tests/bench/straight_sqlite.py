@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
 
-from msgstate_server.domain.decision import Identity, StoredStatus
-from msgstate_server.domain.identity import message_hash, recipient_hash
+from msgstate_server.domain.decision import StoredStatus
+from msgstate_server.domain.identity import identity_of
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.store.sqlite.connection import open_for_writing
@@ -68,8 +68,7 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
 
 def _row(stored: StoredStatus) -> Row:
     status = stored.status
-    identity = Identity(message_hash(status.message_id), recipient_hash(status.provider, status.recipient))
-    return status_row(stored, identity)
+    return status_row(stored, identity_of(status.provider, status.message_id, status.recipient))
 
 
 def write(target: Path, prepared: list[tuple[list[Row], list[Row], list[Row]]]) -> float:

@@ -11,7 +11,6 @@ from msgspec.structs import asdict
 from msgstate_server.domain.decision import (
     Candidate,
     Disposition,
-    Identity,
     Outcome,
     StoredStatus,
     Submission,
@@ -19,6 +18,7 @@ from msgstate_server.domain.decision import (
     decide,
 )
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
+from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.lifecycle import evidence_of
 from msgstate_server.domain.status import RecipientStatus
 

@@ -4,33 +4,21 @@ import asyncio
 from collections.abc import Sequence
 from itertools import permutations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
-from msgstate_server.domain.decision import Candidate, Disposition, Submission
+from msgstate_server.domain.decision import Candidate, Disposition, Submission, candidate
 from msgstate_server.store.check import Finding, Summary, check
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
 from tests.builders import Clock
 from tests.property.test_status_fold import ARRIVAL_DEPENDENT, Facts, distinct, events, fold
 
-if TYPE_CHECKING:
-    import sqlite3 as sqlite
-else:
-    import pysqlite3.dbapi2 as sqlite
-
 Arrivals = Sequence[Sequence[Sequence[Candidate]]]
 """Transactions, each of requests, each of events."""
-
-EMPTY = """
-DELETE FROM alias;
-DELETE FROM event;
-DELETE FROM recipient_status;
-UPDATE head SET position = 0, commit_time = 0, fingerprint = zeroblob(8);
-"""
 
 
 async def commit(store: SqliteStore, arrivals: Arrivals) -> list[int]:
@@ -42,13 +30,13 @@ async def commit(store: SqliteStore, arrivals: Arrivals) -> list[int]:
     return accepted
 
 
-async def facts(store: SqliteStore) -> Facts:
+async def facts(store: SqliteStore, message_id: str = "m") -> Facts:
     """Each recipient's status but for what rests on the order of arrival."""
     return {
         (status.message_id, status.recipient): {
             name: value for name, value in asdict(status).items() if name not in ARRIVAL_DEPENDENT
         }
-        for status in await store.read_recipients("m", "", "", 100)
+        for status in await store.read_recipients(message_id, "", "", 100)
     }
 
 
@@ -58,18 +46,21 @@ async def findings(path: Path) -> list[Finding]:
         return [finding async for finding in check(audit, Summary())]
 
 
-async def every_order(path: Path, candidates: Sequence[Candidate], expected: Facts) -> None:
-    """Commit the events in each order there is, one a transaction, each time into an emptied file."""
+def about(message_id: str, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """The same events about another message."""
+    return [candidate(replace(each.event, message_id=message_id)) for each in candidates]
+
+
+async def every_order(path: Path, candidates: Sequence[Candidate]) -> None:
+    """Commit the events in each order there is, one a transaction, each order about a message of its own."""
     store = await SqliteStore.open(path, Clock())
-    emptying = sqlite.connect(path, isolation_level=None)
     try:
-        for order in permutations(candidates):
-            emptying.executescript(EMPTY)
-            await commit(store, [[[each]] for each in order])
-            assert await facts(store) == expected
+        for number, order in enumerate(permutations(candidates)):
+            message_id = f"m{number}"
+            await commit(store, [[[each]] for each in about(message_id, order)])
+            assert await facts(store, message_id) == fold(about(message_id, candidates))
         assert await findings(path) == []
     finally:
-        emptying.close()
         await store.close()
 
 
@@ -80,7 +71,7 @@ def test_every_order_gives_the_same_facts(
 ) -> None:
     """Up to five events end in the same statuses in every order there is."""
     path = tmp_path_factory.mktemp("order") / "msgstate.db"
-    asyncio.run(every_order(path, candidates, fold(candidates)))
+    asyncio.run(every_order(path, candidates))
 
 
 async def one_arrival(path: Path, arrivals: Arrivals, expected: Facts, count: int) -> None:

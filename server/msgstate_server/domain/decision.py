@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from msgstate_server.domain.events import Event
-from msgstate_server.domain.identity import event_key, message_hash, recipient_hash
+from msgstate_server.domain.identity import Identity, event_key, identity_of
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.status import RecipientStatus
 
@@ -28,13 +28,6 @@ class Outcome(NamedTuple):
     position: int
 
 
-class Identity(NamedTuple):
-    """The two hashes under which a recipient of a message is found; together they are unique."""
-
-    message_hash: int
-    recipient_hash: int
-
-
 class Candidate(NamedTuple):
     """An event that broke no rule, with its identity and key worked out."""
 
@@ -45,8 +38,7 @@ class Candidate(NamedTuple):
 
 def candidate(event: Event) -> Candidate:
     """The event with the identity and the key that decide whether it is new."""
-    identity = Identity(message_hash(event.message_id), recipient_hash(event.provider, event.recipient))
-    return Candidate(event, identity, event_key(event))
+    return Candidate(event, identity_of(event.provider, event.message_id, event.recipient), event_key(event))
 
 
 class Payload(msgspec.Struct):
@@ -76,7 +68,7 @@ class Submission(msgspec.Struct):
     problems: Sequence[Problem] = ()
 
 
-class StoredStatus(msgspec.Struct, array_like=True):
+class StoredStatus(msgspec.Struct, array_like=True, gc=False):
     """A recipient's status with the number that the store knows it by."""
 
     id: int

@@ -1,7 +1,8 @@
 """What makes two messages, two recipients or two events the same one."""
 
+from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -37,6 +38,19 @@ def message_hash(message_id: str) -> int:
 def recipient_hash(provider: str, recipient: str) -> int:
     """Signed 64 bits that, beside the message's, stand for a provider and recipient; both together are unique."""
     return _hash64(b"%b\0%b" % (provider.encode(), recipient.encode()))
+
+
+class Identity(NamedTuple):
+    """The two hashes under which a recipient of a message is found; together they are unique."""
+
+    message_hash: int
+    recipient_hash: int
+
+
+@lru_cache(maxsize=16_384)
+def identity_of(provider: str, message_id: str, recipient: str) -> Identity:
+    """The identity of a recipient of a message; remembered, since a recipient's events come close together."""
+    return Identity(message_hash(message_id), recipient_hash(provider, recipient))
 
 
 def alias_hash(alias: str) -> int:

@@ -40,6 +40,7 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
     size = message.ByteSize()
     if size > EVENT_BYTES:
         found.append(Violation("", f"an event must be at most {EVENT_BYTES} bytes; found {size}"))
+    aliases, metadata = message.aliases, message.metadata
     attributes = EventAttributes(
         provider_type=message.provider_type,
         event_id=message.event_id,
@@ -51,8 +52,8 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
         user_agent=message.user_agent,
         ip_address=message.ip_address,
         automated=message.automated,
-        aliases=list(message.aliases),
-        metadata=dict(message.metadata),
+        aliases=list(aliases) if aliases else [],
+        metadata=dict(metadata) if metadata else {},
     )
     event = Event(
         message.provider,

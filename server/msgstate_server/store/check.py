@@ -5,9 +5,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from msgstate_server.domain.decision import Identity
 from msgstate_server.domain.events import EventType
-from msgstate_server.domain.identity import event_key, message_hash, recipient_hash
+from msgstate_server.domain.identity import Identity, event_key, identity_of
 from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
@@ -94,7 +93,7 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     for entry in record.entries:
         yield from _check_entry(entry, folded)
     where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"
-    identity = Identity(message_hash(stored.message_id), recipient_hash(stored.provider, stored.recipient))
+    identity = identity_of(stored.provider, stored.message_id, stored.recipient)
     for hashed, found, must in zip(Identity._fields, record.identity, identity, strict=True):
         if found != must:
             yield Finding(where, f"{hashed} is {found}, its ids make it {must}")

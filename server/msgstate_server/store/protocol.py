@@ -10,7 +10,8 @@ from typing import Protocol
 
 import msgspec
 
-from msgstate_server.domain.decision import Identity, Outcome, Payload, Problem, StoredStatus, Submission
+from msgstate_server.domain.decision import Outcome, Payload, Problem, StoredStatus, Submission
+from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus

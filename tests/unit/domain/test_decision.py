@@ -6,7 +6,6 @@ from typing import Any
 from msgstate_server.domain.decision import (
     Decision,
     Disposition,
-    Identity,
     Outcome,
     StoredStatus,
     Submission,
@@ -14,7 +13,7 @@ from msgstate_server.domain.decision import (
     decide,
 )
 from msgstate_server.domain.events import Event, EventAttributes, EventType
-from msgstate_server.domain.identity import event_key
+from msgstate_server.domain.identity import Identity, event_key
 from msgstate_server.domain.states import State
 from msgstate_server.domain.status import RecipientStatus
 

@@ -48,7 +48,7 @@ async def test_append_that_fails_midway_writes_nothing(store: SqliteStore, table
 
 async def test_locked_database_is_unavailable(store: SqliteStore) -> None:
     """Where another connection holds the write lock, callers are told to come again, in no driver's words."""
-    store._writer.execute("PRAGMA busy_timeout = 0")  # noqa: SLF001
+    store._connection.execute("PRAGMA busy_timeout = 0")  # noqa: SLF001
     with connected(store.path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailable, match=r"^the database cannot be written now; try the same again later$"):
@@ -59,13 +59,13 @@ async def test_locked_database_is_unavailable(store: SqliteStore) -> None:
 
 async def test_full_disk_is_unavailable(store: SqliteStore) -> None:
     """Where the file cannot grow, nothing is written; once it can, the same goes through."""
-    (pages,) = store._writer.execute("PRAGMA page_count").fetchone()  # noqa: SLF001
-    store._writer.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()  # noqa: SLF001
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")  # noqa: SLF001
     events = numbered(500)
     with pytest.raises(StoreUnavailable, match=r"^the database cannot be written now; "):
         await append(store, *events)
     assert (store.head.position, await store.read_log(0, 10)) == (0, [])
-    store._writer.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
+    store._connection.execute("PRAGMA max_page_count = 1000000")  # noqa: SLF001
     assert positions(await append(store, *events)) == list(range(1, 501))
 
 

@@ -186,7 +186,7 @@ def test_of_two_processes_that_open_a_new_file_one_wins(path: Path) -> None:
 async def test_writer_is_durable(store: SqliteStore) -> None:
     """The connection that writes waits for the disk at every commit, with its log beside the file."""
     pragmas = ("synchronous", "journal_mode", "application_id")
-    values = [store._writer.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]  # noqa: SLF001
+    values = [store._connection.execute(f"PRAGMA {name}").fetchone()[0] for name in pragmas]  # noqa: SLF001
     assert values == [2, "wal", 0x6D736773]
 
 

@@ -12,7 +12,7 @@ from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.sqlite.connection import open_for_reading, require_safe_library
-from msgstate_server.store.sqlite.engine import fetch_json, read_head
+from msgstate_server.store.sqlite.queries import fetch_json, read_head
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite

@@ -4,7 +4,8 @@ from typing import Final
 
 import msgspec
 
-from msgstate_server.domain.decision import Appended, Identity, StoredStatus
+from msgstate_server.domain.decision import Appended, StoredStatus
+from msgstate_server.domain.identity import Identity
 
 _encode: Final = msgspec.json.Encoder().encode
 
