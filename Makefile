@@ -15,10 +15,10 @@ serve: server-environment ## Run the server with its default settings
 	@.venv/bin/msgstate serve
 
 test: dev-environment ## Run the tests, without the slow ones
-	@.venv/bin/python -m pytest -n 2 -m "not slow"
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: dev-environment ## Run every test
-	@.venv/bin/python -m pytest -n 2
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup
 
 check: lint verify ## Everything but the tests: format, lint, types, layers, generated files
 

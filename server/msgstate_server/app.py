@@ -4,7 +4,7 @@ import asyncio
 import socket
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from typing import Final
 
 import structlog
@@ -47,42 +47,43 @@ class Service:
         self.http_address = settings.http
 
     async def start(self) -> None:
-        """Open the store, then the ports; raises `CannotStart`, leaving nothing open."""
+        """Open the store and the ports; raises `CannotStart`, leaving nothing open."""
         credentials = _credentials(self._settings.webhooks)
-        listener = _listen(self._settings.http)
-        try:
-            self._store = await open_store(self._settings.store, clock)
-        except StoreUnusable as error:
-            listener.close()
-            raise CannotStart(str(error)) from error
-        self._ingest = Ingest(self._store)
-        self._watches = Watches(self._store)
-        self._rpc = RpcServer(self._ingest, self._store, self._watches, clock)
-        try:
-            port = await self._rpc.start(self._settings.grpc)
-        except RuntimeError as error:
-            listener.close()
-            await self._rpc.stop(0)
-            await self._store.close()
-            raise CannotStart(_taken("grpc", self._settings.grpc)) from error
-        self._http = _HttpServer(build_app(self._ingest, credentials, clock, lambda: self._ready))
-        self._serving = asyncio.create_task(self._http.serve([listener]))
-        self._background = [asyncio.create_task(self._ingest.run()), asyncio.create_task(self._watches.run())]
-        await self._http.listening.wait()
-        host, _ = self._settings.grpc.rsplit(":", 1)
-        self.grpc_address = f"{host}:{port}"
-        host, _ = self._settings.http.rsplit(":", 1)
-        self.http_address = f"{host}:{listener.getsockname()[1]}"
+        async with AsyncExitStack() as opened:
+            listener = opened.enter_context(_listen(self._settings.http))
+            try:
+                self._store = await open_store(self._settings.store, clock)
+            except StoreUnusable as error:
+                raise CannotStart(str(error)) from error
+            opened.push_async_callback(self._store.close)
+            self._ingest = Ingest(self._store)
+            self._watches = Watches(self._store)
+            self._rpc = RpcServer(self._ingest, self._store, self._watches, clock)
+            opened.push_async_callback(self._rpc.stop, 0)
+            try:
+                port = await self._rpc.start(self._settings.grpc)
+            except RuntimeError as error:
+                raise CannotStart(_taken("grpc", self._settings.grpc, "in use, or not an address here")) from error
+            self._http = _HttpServer(build_app(self._ingest, credentials, clock, lambda: self._ready))
+            self._serving = asyncio.create_task(self._http.serve([listener]))
+            await self._http.wait_until_listening(self._serving)
+            self._background = [asyncio.create_task(self._ingest.run()), asyncio.create_task(self._watches.run())]
+            opened.pop_all()
+        self.grpc_address = _with_port(self._settings.grpc, port)
+        self.http_address = _with_port(self._settings.http, listener.getsockname()[1])
         self._ready = True
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set; raises what ended a background task, which none should do."""
+        """Serve until `stop` is set; raises where a part of the service ended before, which none should do."""
         stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait([stopping, self._serving, *self._background], return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        for task in self._background:
-            if task.done():
-                task.result()
+        parts = [self._serving, *self._background]
+        try:
+            await asyncio.wait([stopping, *parts], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+        if not stop.is_set():
+            await asyncio.gather(*(part for part in parts if part.done()))
+            raise RuntimeError("a part of the service ended by itself")
 
     async def stop(self) -> None:
         """Take no more, commit what was taken, let watches send a last checkpoint, then close."""
@@ -113,7 +114,7 @@ class _HttpServer(uvicorn.Server):
             timeout_graceful_shutdown=int(GRACE_SECONDS),
         )
         super().__init__(config)
-        self.listening = asyncio.Event()
+        self._listening = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -123,7 +124,16 @@ class _HttpServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets)
-        self.listening.set()
+        self._listening.set()
+
+    async def wait_until_listening(self, serving: asyncio.Task[None]) -> None:
+        """Return when connections are taken; raises what ended the server before."""
+        listening = asyncio.create_task(self._listening.wait())
+        await asyncio.wait([listening, serving], return_when=asyncio.FIRST_COMPLETED)
+        listening.cancel()
+        if serving.done():
+            serving.result()
+            raise CannotStart("the HTTP server ended as it started; its log says why")
 
 
 def _credentials(webhooks: dict[str, ProviderSettings]) -> dict[tuple[str, str], Credentials]:
@@ -144,11 +154,21 @@ def _listen(address: str) -> socket.socket:
     try:
         listener = socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise CannotStart(_taken("http", address)) from error
+        # Python appends the address to the system's words.
+        reason = (error.strerror or str(error)).partition(" (while")[0]
+        raise CannotStart(_taken("http", address, reason)) from error
     # Connections inherit it; without it every answer waits 40 ms for the client's acknowledgement of its first half.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
-def _taken(name: str, address: str) -> str:
-    return f"cannot listen on {address}: stop what uses it, or choose another address with --{name}"
+def _with_port(address: str, port: int) -> str:
+    host, _ = address.rsplit(":", 1)
+    return f"{host}:{port}"
+
+
+def _taken(name: str, address: str, reason: str) -> str:
+    return (
+        f"cannot listen on {address} ({reason}): stop what uses it, or choose another address of this machine "
+        f"with --{name}"
+    )

@@ -1,4 +1,7 @@
-"""The service's own log: readable in a terminal, JSON lines elsewhere, always on standard error."""
+"""The service's own log: readable in a terminal, JSON lines elsewhere, always on standard error.
+
+What a library logs stands there too, in lines of its own form.
+"""
 
 import logging
 import sys

@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 START_SECONDS = 30.0
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
 RUN_SECONDS = 30.0
 READY = re.compile(r"^msgstate is ready: grpc=(\S+) http=(\S+) store=(\S+)$", re.MULTILINE)
 
@@ -94,8 +94,10 @@ class ServerProcess:
             self._process = subprocess.Popen(
                 self._command, stdout=output, stderr=errors, env=self._environment, cwd=self._folder
             )
-        wait_until(lambda: self._is_ready() or self._has_ended(), START_SECONDS, f"ready; {self.log()}")
-        assert not self._has_ended(), self.log()
+        try:
+            wait_until(lambda: self._is_ready() or self._has_ended(), START_SECONDS, "ready")
+        finally:
+            assert self._is_ready(), self.log()
 
     def terminate(self) -> int:
         """Ask it to stop, and give its exit code."""

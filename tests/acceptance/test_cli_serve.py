@@ -107,8 +107,10 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         found = {name: run("serve", f"--{name}", address, folder=tmp_path, **_other(name)) for name in ("grpc", "http")}
 
+    reasons = {"grpc": "in use, or not an address here", "http": "Address already in use"}
     for name, result in found.items():
-        line = f"msgstate: cannot listen on {address}: stop what uses it, or choose another address with --{name}\n"
+        mend = f"stop what uses it, or choose another address of this machine with --{name}"
+        line = f"msgstate: cannot listen on {address} ({reasons[name]}): {mend}\n"
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr == line
 

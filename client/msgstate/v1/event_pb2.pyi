@@ -252,7 +252,7 @@ class Event(_message.Message):
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Anything else worth keeping with the event: at most 32 pairs and 4,096 bytes. Keys that start with `msgstate.`
-        are msgstate's own marks.
+        are for msgstate's own marks: leave them to it.
         """
 
     @_builtins.property

@@ -93,7 +93,7 @@ def _facts(status: status_pb2.RecipientStatus) -> Iterator[str]:
     if status.HasField("failure"):
         failure = status.failure
         why = reason_words(failure.reason, failure.smtp_code, failure.enhanced_code, failure.detail)
-        yield f"failed for good: {why or 'no reason given'}" if failure.final else f"failed provisionally: {why}"
+        yield f"{'failed for good' if failure.final else 'failed provisionally'}: {why or 'no reason given'}"
     if status.HasField("suppression"):
         why = reason_words(status.suppression.reason, 0, "", status.suppression.detail)
         yield f"suppressed: {why or 'no reason given'}"

@@ -119,11 +119,11 @@ def decide(
             position += 1
             seen[stored.id, key] = position
             changed[stored.id] = stored
-            for alias in dict.fromkeys(event.attributes.aliases):
-                if alias not in stored.status.aliases:
-                    decision.aliases.append((stored.id, alias))
-            before = stored.status.evidence
+            before, aliases = stored.status.evidence, stored.status.aliases
             stored.status.apply(event, key, position, commit_time)
+            if stored.status.aliases is not aliases:
+                new = (alias for alias in stored.status.aliases if alias not in aliases)
+                decision.aliases.extend((stored.id, alias) for alias in new)
             entry = LogEntry(position, event, key, before, stored.status.evidence, stored.status.version, commit_time)
             decision.appended.append(Appended(stored.id, entry, index))
             outcomes.append(Outcome(Disposition.ACCEPTED, position))

@@ -26,12 +26,20 @@ RECEIVE_BYTES: Final = 8_388_608
 WEBHOOK_BYTES: Final = 5_242_880
 MESSAGE_RECIPIENTS: Final = 1_000
 """Recipients in one `MessageStatus`; the rest is listed."""
+RECIPIENT_ALIASES: Final = 256
+"""Aliases that are kept of one recipient: the first in order of their characters."""
 MESSAGE_ALIASES: Final = 256
 """Aliases in one `MessageStatus`."""
 AMBIGUOUS_NAMED: Final = 10
 """Messages that MESSAGE_AMBIGUOUS names."""
 FILTER_VALUES: Final = 1_000
 """Values in each list of a watch's filter."""
+WATCHERS: Final = 5_000
+"""Watches that one server serves at a time."""
+VIOLATIONS_TOLD: Final = 20
+"""Violations told of one event of a batch, so that the answer stays within what clients take, 4 MiB."""
+REPORT_RECIPIENTS: Final = 50
+"""Recipients that one event of a webhook may report on."""
 CHECKPOINT_SECONDS: Final = (1.0, 60.0)
 """Shortest and longest checkpoint interval; others are clamped."""
 CHECKPOINT_SECONDS_DEFAULT: Final = 10.0

@@ -11,6 +11,7 @@ import msgspec
 from msgstate_server.domain.events import Event, EventType, Reason
 from msgstate_server.domain.identity import provider_time
 from msgstate_server.domain.lifecycle import NEXT, evidence_of
+from msgstate_server.domain.limits import RECIPIENT_ALIASES
 from msgstate_server.domain.states import Evidence, State
 
 
@@ -82,12 +83,11 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
         """Why the recipient was not tried, while it is SUPPRESSED."""
         return self.suppression_cause if self.state is State.SUPPRESSED else None
 
-    def apply(self, event: Event, key: str, position: int, commit_time: int) -> bool:
-        """Fold one event, not seen before, into the status; whether it is a transition."""
+    def apply(self, event: Event, key: str, position: int, commit_time: int) -> None:
+        """Fold one event, not seen before, into the status."""
         event_type, automated = event.type, event.attributes.automated
         after = NEXT[self.evidence][event_type][automated]
-        moved = after is not self.evidence
-        if moved:
+        if after is not self.evidence:
             self.evidence = after
             self.version += 1
             self.position = position
@@ -102,8 +102,8 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
         elif event_type is EventType.CLICKED and not automated:
             self.click_count += 1
         if event.attributes.aliases:
-            self.aliases = sorted({*self.aliases, *event.attributes.aliases})
-        return moved
+            # The first in order, and not those that came first, so that the order of events cannot show.
+            self.aliases = sorted({*self.aliases, *event.attributes.aliases})[:RECIPIENT_ALIASES]
 
     def _note_times(self, event: Event) -> None:
         event_type = event.type

@@ -200,7 +200,7 @@ def message_to_proto(view: MessageView, limit: int) -> status_pb2.MessageStatus:
     size = message.ByteSize()
     for status in view.recipients:
         recipient = recipient_to_proto(status)
-        size += recipient.ByteSize() + _FIELD_OVERHEAD
+        size += recipient.ByteSize() + FIELD_OVERHEAD
         if size > limit:
             message.recipients_truncated = True
             break
@@ -208,5 +208,5 @@ def message_to_proto(view: MessageView, limit: int) -> status_pb2.MessageStatus:
     return message
 
 
-_FIELD_OVERHEAD: Final = 5
+FIELD_OVERHEAD: Final = 5
 """Most bytes that tag and length add to a nested message of less than 2 MiB."""

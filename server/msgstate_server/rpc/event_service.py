@@ -6,7 +6,7 @@ from typing import Final
 from msgstate.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
 from msgstate_server.domain.decision import Candidate, Disposition, Submission
 from msgstate_server.domain.errors import BatchTooLarge
-from msgstate_server.domain.limits import BATCH_BYTES, BATCH_EVENTS
+from msgstate_server.domain.limits import BATCH_BYTES, BATCH_EVENTS, VIOLATIONS_TOLD
 from msgstate_server.domain.validation import Violation
 from msgstate_server.ingest import Ingest, admit
 from msgstate_server.rpc.context import Context
@@ -14,9 +14,6 @@ from msgstate_server.rpc.conversion import DISPOSITIONS, event_from_proto
 from msgstate_server.rpc.unbuilt import unbuilt
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
-
-_VIOLATIONS: Final = 20
-"""Most that are told of one event, so that the answer to a batch stays within what clients take, 4 MiB."""
 
 _PATIENCE: Final = 0.8
 """The share of a caller's deadline that may pass in wait for room: the answer must still reach the caller."""
@@ -62,7 +59,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             if isinstance(admitted, list):
                 found += admitted
             if found:
-                refused[index] = [_violation(f"events[{index}]", violation) for violation in found[:_VIOLATIONS]]
+                refused[index] = [_violation(f"events[{index}]", violation) for violation in found[:VIOLATIONS_TOLD]]
             elif not isinstance(admitted, list):
                 candidates.append(admitted)
         return candidates, refused

@@ -1,13 +1,14 @@
 """Statuses and live transitions out: the handlers of `msgstate.v1.MessageStatusService`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
 from msgstate_server.domain.limits import RESPONSE_BYTES
+from msgstate_server.domain.log import LogEntry
 from msgstate_server.queries import get_message
 from msgstate_server.rpc.context import Context
-from msgstate_server.rpc.conversion import message_to_proto, transition_to_proto
+from msgstate_server.rpc.conversion import FIELD_OVERHEAD, message_to_proto, transition_to_proto
 from msgstate_server.rpc.unbuilt import unbuilt
 from msgstate_server.rpc.watch_requests import read_watch_request
 from msgstate_server.store.protocol import Store
@@ -70,23 +71,25 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         yield pb.WatchEventsResponse()  # type: ignore[unreachable]
 
 
-def _responses(batch: Batch) -> list[pb.WatchTransitionsResponse]:
+def _responses(batch: Batch) -> Iterator[pb.WatchTransitionsResponse]:
     """The batch as one response, or as several where it is larger than a response may be."""
-    responses = [pb.WatchTransitionsResponse()]
-    size = 0
+    response, size = _response(batch), 0
+    last: LogEntry | None = None
     for entry in batch.entries:
         transition = transition_to_proto(entry)
-        size += transition.ByteSize() + _HEADROOM // 512
-        if size > RESPONSE_BYTES - _HEADROOM:
-            responses.append(pb.WatchTransitionsResponse())
-            size = transition.ByteSize()
-        response = responses[-1]
+        added = transition.ByteSize() + FIELD_OVERHEAD
+        if last is not None and size + added > RESPONSE_BYTES - _HEADROOM:
+            response.resume_token = Token(batch.token.log_id, last.position, last.fingerprint).encode()
+            yield response
+            response, size = _response(batch), 0
         response.transitions.append(transition)
-        response.resume_token = Token(batch.token.log_id, entry.position, entry.fingerprint).encode()
-    for response in responses:
-        response.phase = pb.WATCH_PHASE_CATCHING_UP
-        response.head_position = batch.head_position
-    responses[-1].resume_token = batch.token.encode()
+        size += added
+        last = entry
+    response.resume_token = batch.token.encode()
     if batch.live:
-        responses[-1].phase = pb.WATCH_PHASE_LIVE
-    return responses
+        response.phase = pb.WATCH_PHASE_LIVE
+    yield response
+
+
+def _response(batch: Batch) -> pb.WatchTransitionsResponse:
+    return pb.WatchTransitionsResponse(phase=pb.WATCH_PHASE_CATCHING_UP, head_position=batch.head_position)

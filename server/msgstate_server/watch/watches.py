@@ -7,7 +7,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from msgstate_server.domain.errors import Draining, StoreUnavailable, TooManyWatchers
+from msgstate_server.domain.errors import Draining, TooManyWatchers
+from msgstate_server.domain.limits import WATCHERS
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.filter import Predicate
@@ -15,7 +16,6 @@ from msgstate_server.watch.start import Start, resolve
 from msgstate_server.watch.tail import Tail
 from msgstate_server.watch.token import Token
 
-MAX_WATCHERS: Final = 5_000
 _SCAN: Final = 1_000
 """Entries looked at in one step: what a watcher holds in memory at most."""
 _RETRY_SECONDS: Final = 0.2
@@ -44,7 +44,7 @@ class Batch(NamedTuple):
 class Watches:
     """All watches of one server. Each holds a position and no queue: a slow one is served from the log."""
 
-    def __init__(self, store: Store, max_watchers: int = MAX_WATCHERS, window: int | None = None) -> None:
+    def __init__(self, store: Store, max_watchers: int = WATCHERS, window: int | None = None) -> None:
         """Prepare; `run` follows the store's head."""
         self._store = store
         self._tail = Tail(store) if window is None else Tail(store, window)
@@ -56,8 +56,9 @@ class Watches:
         while True:
             try:
                 await self._tail.run()
-            except StoreUnavailable as error:
-                _log.warning("the log cannot be read", error=str(error))
+            except Exception:  # noqa: BLE001
+                # Watches wait; whatever it is must not end the intake of events.
+                _log.exception("the end of the log cannot be read")
                 await asyncio.sleep(_RETRY_SECONDS)
 
     def drain(self) -> None:

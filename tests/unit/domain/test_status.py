@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
+from msgstate_server.domain.limits import RECIPIENT_ALIASES
 from msgstate_server.domain.states import Evidence, State
 from msgstate_server.domain.status import RecipientStatus
 
@@ -247,15 +248,6 @@ def test_commit_times_and_position() -> None:
     assert (status.version, status.position) == (2, 2)
 
 
-def test_apply_tells_a_transition() -> None:
-    """Folding an event says whether it moved the state."""
-    status = RecipientStatus("acme", "m", "a@example.com")
-    assert status.apply(event(EventType.DELIVERED), "1", 1, NOW)
-    assert not status.apply(event(EventType.DELIVERED), "2", 2, NOW)
-    assert not status.apply(event(EventType.SENT), "3", 3, NOW)
-    assert status.apply(event(EventType.EXPIRED), "4", 4, NOW)
-
-
 def test_aliases_are_collected_in_order() -> None:
     """Aliases of all events are on the status, sorted and each once."""
     status = fold(event(EventType.SENT, aliases=["b", "c"]), event(EventType.SENT, aliases=["a", "b"]))
@@ -268,3 +260,11 @@ def test_fresh_status_knows_nothing() -> None:
     assert (status.evidence, status.state, status.version, status.position) == (Evidence.NONE, State.UNSPECIFIED, 0, 0)
     assert set_times(status) == {}
     assert (status.failure, status.suppression) == (None, None)
+
+
+def test_aliases_beyond_the_limit_do_not_depend_on_the_order() -> None:
+    """Of more aliases than are kept, the first in order of their characters stay, whichever came first."""
+    names = [f"alias-{number:03}" for number in range(300)]
+    batches = [event(EventType.SENT, aliases=names[start : start + 10]) for start in range(0, 300, 10)]
+    assert fold(*batches).aliases == names[:RECIPIENT_ALIASES]
+    assert fold(*reversed(batches)).aliases == names[:RECIPIENT_ALIASES]

@@ -1,6 +1,5 @@
 """What SQLite does when it refuses to write, and what callers are told."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
@@ -92,7 +91,6 @@ async def test_readers_do_not_wait_for_a_writer(store: SqliteStore) -> None:
     with connected(store.path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("DELETE FROM event")
-        async with asyncio.timeout(2):
-            assert len(await store.read_log(0, 10)) == 1
-            assert len(await store.read_recipients("m", "", "", 10)) == 1
+        assert len(await store.read_log(0, 10)) == 1
+        assert len(await store.read_recipients("m", "", "", 10)) == 1
         connection.execute("ROLLBACK")

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -57,20 +57,21 @@ class FileLock:
                 "Stop it, or give this one a file of its own"
             )
             raise StoreUnusable(message) from None
+        except OSError as error:
+            os.close(self._descriptor)
+            raise StoreUnusable(f"cannot lock {self.path} ({error.strerror}): keep the file on a local disk") from error
         os.ftruncate(self._descriptor, 0)
         os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
-        """Let another server have the file; to do so again changes nothing."""
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-        self._descriptor = -1
+        """Let another server have the file."""
+        os.close(self._descriptor)
 
 
 def open_for_writing(path: Path) -> sqlite.Connection:
     """The one connection that writes: durable, in WAL mode, its schema up to date."""
     connection = _connect(path, "mode=rwc")
-    try:
+    with _closed_on_failure(connection, path):
         _require_own_file(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -78,11 +79,6 @@ def open_for_writing(path: Path) -> sqlite.Connection:
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection, path)
         _create_views(connection)
-    except BaseException as error:
-        connection.close()
-        if isinstance(error, sqlite.Error):
-            raise StoreUnusable(unopenable(path, error)) from error
-        raise
     return connection
 
 
@@ -90,14 +86,12 @@ def open_for_reading(path: Path) -> sqlite.Connection:
     """A connection that reads a file which may have a server on it."""
     if not path.exists():
         raise StoreUnusable(f"{path} does not exist: name the file that `msgstate serve --store` was given")
-    try:
-        connection = _connect_for_reading(path)
+    connection = _connect_for_reading(path)
+    with _closed_on_failure(connection, path):
         _require_own_file(connection, path)
         _require_known_schema(connection, path)
         _create_views(connection)
         connection.execute("PRAGMA query_only = ON")
-    except sqlite.Error as error:
-        raise StoreUnusable(unopenable(path, error)) from error
     return connection
 
 
@@ -120,10 +114,23 @@ def _connect(path: Path, options: str) -> sqlite.Connection:
             check_same_thread=False,
             timeout=5.0,
         )
-        connection.execute("PRAGMA schema_version").fetchone()
     except sqlite.Error as error:
         raise StoreUnusable(unopenable(path, error)) from error
+    with _closed_on_failure(connection, path):
+        connection.execute("PRAGMA schema_version").fetchone()
     return connection
+
+
+@contextmanager
+def _closed_on_failure(connection: sqlite.Connection, path: Path) -> Iterator[None]:
+    """Leave nothing open behind an error, and say a driver's in words that help."""
+    try:
+        yield
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, sqlite.Error):
+            raise StoreUnusable(unopenable(path, error)) from error
+        raise
 
 
 def _require_own_file(connection: sqlite.Connection, path: Path) -> None:

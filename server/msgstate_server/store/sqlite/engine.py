@@ -5,6 +5,7 @@ import time
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -12,7 +13,7 @@ import msgspec
 
 from msgstate_server.domain.decision import Outcome, Payload, Problem, StoredStatus, Submission
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.domain.identity import alias_hash, message_hash
+from msgstate_server.domain.identity import alias_hash, identity_of, message_hash
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
@@ -38,6 +39,9 @@ _counts: Final = msgspec.json.Decoder(list[tuple[Evidence, int]])
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
 _problems: Final = msgspec.json.Decoder(list[Problem])
 
+_FEW: Final = 20
+"""Recipients that are read on the event loop; most messages have fewer."""
+
 _T = TypeVar("_T")
 
 
@@ -53,17 +57,16 @@ class SqliteStore:
         """Open the file; raises `StoreUnusable`."""
         require_safe_library()
         self.path = path
-        self._lock = FileLock(path.resolve())
-        try:
-            self._connection = open_for_writing(path)
-            self._reader = open_for_reading(path)
-            self._pager = open_for_reading(path)
-            self._head = read_head(self._connection)
-        except BaseException as error:
-            self._lock.release()
-            if isinstance(error, sqlite.Error):
+        with ExitStack() as opened:
+            opened.callback(FileLock(path.resolve()).release)
+            self._connection = opened.enter_context(closing(open_for_writing(path)))
+            self._reader = opened.enter_context(closing(open_for_reading(path)))
+            self._pager = opened.enter_context(closing(open_for_reading(path)))
+            try:
+                self._head = read_head(self._connection)
+            except sqlite.Error as error:
                 raise StoreUnusable(unopenable(path, error)) from error
-            raise
+            self._opened = opened.pop_all()
         self._writer = Writer(self._connection, clock)
         self._advanced = asyncio.Event()
         self._write_thread = ThreadPoolExecutor(1, "msgstate-write")
@@ -103,26 +106,42 @@ class SqliteStore:
         self, message_id: str, provider: str, recipient: str, limit: int
     ) -> list[RecipientStatus]:
         """See `Store`."""
-        values = (message_hash(message_id), message_id, provider, recipient, limit)
-        found = self._stored("read_recipients", values)
-        if len(found) == limit:
-            found = self._stored("read_first_recipients", values)
-        elif len(found) > 1:
-            found.sort(key=lambda stored: stored.id)
+        if recipient:
+            return await self._read_recipient(message_id, provider, recipient, limit)
+        few = min(limit, _FEW)
+        values = (message_hash(message_id), message_id, provider)
+        found = self._read(lambda: _decode_stored(self._reader, "read_recipients", (*values, few)))
+        if len(found) == few:
+            found = await self._page(lambda: _decode_stored(self._pager, "read_first_recipients", (*values, limit)))
+        found.sort(key=lambda stored: stored.id)
+        return [stored.status for stored in found]
+
+    async def _read_recipient(
+        self, message_id: str, provider: str, recipient: str, limit: int
+    ) -> list[RecipientStatus]:
+        """One recipient: straight by its identity or, where the provider is not known, among all of the message's."""
+        if provider:
+            values = (*identity_of(provider, message_id, recipient), message_id, provider, recipient)
+            found = self._read(lambda: _decode_stored(self._reader, "read_recipient", values))
+        else:
+            some = (message_hash(message_id), message_id, recipient, limit)
+            found = await self._page(lambda: _decode_stored(self._pager, "read_recipient_anywhere", some))
         return [stored.status for stored in found]
 
     async def find_messages(self, message_id: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""
-        return _messages.decode(self._read("find_messages", (message_hash(message_id), message_id, provider, limit)))
+        values = (message_hash(message_id), message_id, provider, limit)
+        return await self._page(lambda: _messages.decode(fetch_json(self._pager, "find_messages", values)))
 
     async def find_by_alias(self, alias: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""
-        return _messages.decode(self._read("find_by_alias", (alias_hash(alias), alias, provider, limit)))
+        values = (alias_hash(alias), alias, provider, limit)
+        return await self._page(lambda: _messages.decode(fetch_json(self._pager, "find_by_alias", values)))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""
         values = (message_hash(message.message_id), message.provider, message.message_id)
-        return dict(_counts.decode(self._read("count_recipients", values)))
+        return await self._page(lambda: dict(_counts.decode(fetch_json(self._pager, "count_recipients", values))))
 
     async def read_log(self, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
@@ -158,17 +177,10 @@ class SqliteStore:
             for quarantine_id, provider, account, received_time, problems, body in rows
         ]
 
-    def _stored(self, name: str, values: tuple[object, ...]) -> list[StoredStatus]:
+    def _read(self, read: Callable[[], _T]) -> _T:
+        """A read of few rows, on the event loop: a hop to a thread costs several times the query."""
         try:
-            rows = self._reader.execute(SQL[name], values).fetchall()
-        except sqlite.OperationalError as error:
-            raise unavailable("read", error) from error
-        return [_stored.decode(stored) for (stored,) in rows]
-
-    def _read(self, name: str, values: tuple[object, ...]) -> str:
-        """A look-up that touches few pages, on the event loop: a hop to a thread costs several times the query."""
-        try:
-            return fetch_json(self._reader, name, values)
+            return read()
         except sqlite.OperationalError as error:
             raise unavailable("read", error) from error
 
@@ -186,9 +198,11 @@ class SqliteStore:
     def _close(self) -> None:
         self._write_thread.shutdown()
         self._page_thread.shutdown()
-        for connection in (self._reader, self._pager, self._connection):
-            connection.close()
-        self._lock.release()
+        self._opened.close()
+
+
+def _decode_stored(connection: sqlite.Connection, name: str, values: tuple[object, ...]) -> list[StoredStatus]:
+    return [_stored.decode(stored) for (stored,) in connection.execute(SQL[name], values)]
 
 
 def _payload(provider: str, account: str, received_time: int, body: bytes) -> Payload:

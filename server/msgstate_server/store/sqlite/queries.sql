@@ -56,17 +56,27 @@ ON CONFLICT (digest) DO NOTHING;
 UPDATE head SET position = ?, commit_time = ?, fingerprint = ?;
 
 -- name: read_recipients
--- Recipients of an exact message id, in no order: sorting even one row costs more than finding it. An empty provider or
--- recipient means any.
+-- Recipients of an exact message id, in no order: sorting even one row costs more than finding it. An empty provider
+-- means any.
 SELECT stored FROM status_json
-WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
-LIMIT ?5;
+WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3)
+LIMIT ?4;
 
 -- name: read_first_recipients
--- The same, the first of very many.
+-- The same, the first of many.
 SELECT stored FROM status_json
-WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3) AND (?4 = '' OR recipient = ?4)
-ORDER BY id LIMIT ?5;
+WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3)
+ORDER BY id LIMIT ?4;
+
+-- name: read_recipient
+SELECT stored FROM status_json
+WHERE message_hash = ?1 AND recipient_hash = ?2 AND message_id = ?3 AND provider = ?4 AND recipient = ?5;
+
+-- name: read_recipient_anywhere
+-- One recipient of an exact message id, of whichever provider.
+SELECT stored FROM status_json
+WHERE message_hash = ?1 AND message_id = ?2 AND recipient = ?3
+ORDER BY id LIMIT ?4;
 
 -- name: find_messages
 -- Messages with an exact id, by provider.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
+from msgstate_server.domain.limits import REPORT_RECIPIENTS
 from msgstate_server.webhooks.providers import smtp
 from msgstate_server.webhooks.providers.reading import Unreadable
 from msgstate_server.webhooks.providers.values import (
@@ -39,7 +40,6 @@ _NOT_TRACKED: Final = "email.received"
 
 # Said of an email before it is tried, so of all that it is to; any other word is about one address.
 _OF_ALL_RECIPIENTS: Final = frozenset({"email.accepted", "email.scheduled", "email.canceled"})
-_RECIPIENTS: Final = 50
 
 # An email's `created_at` is when it was made, which is the event's own time only where the event is its making.
 _TIMES: Final = ("timestamp", "unsubscribed_at", "resubscribed_at", "updated_at")
@@ -89,8 +89,8 @@ def _recipients(word: str, report: dict[str, object]) -> list[str]:
     recipients = told if isinstance(told, list) else [told]
     if len(recipients) > 1 and word not in _OF_ALL_RECIPIENTS:
         raise Unreadable(f"object.to names {len(recipients)} recipients, and {word} does not say which it is about")
-    if len(recipients) > _RECIPIENTS:
-        raise Unreadable(f"object.to must name at most {_RECIPIENTS} recipients; found {len(recipients)}")
+    if len(recipients) > REPORT_RECIPIENTS:
+        raise Unreadable(f"object.to must name at most {REPORT_RECIPIENTS} recipients; found {len(recipients)}")
     if not recipients:
         raise Unreadable("object.to is missing or empty; it is never guessed")
     return [required(recipient, "object.to") for recipient in recipients]
