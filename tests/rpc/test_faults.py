@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from msgstate.v1 import message_status_service_pb2 as pb
-from tests.rpc.running import Client, connected, serving
+from tests.rpc.running import DEADLINE, Client, connected, serving
 from tests.rpc.samples import DELIVERED, SENT, Told, event, told
 
 if TYPE_CHECKING:
@@ -72,3 +72,13 @@ async def test_a_broken_database_tells_clients_nothing_of_itself(
             assert not [word for word in DRIVER_WORDS if word in text], text
         with pytest.raises(grpc.aio.AioRpcError, match="INVALID_ARGUMENT"):
             await client.status("")
+
+
+async def test_a_service_that_lost_a_part_does_not_go_on_without_it(tmp_path: Path) -> None:
+    """Where webhooks are no longer taken in, the service ends with an error, so that whoever runs it can start it anew."""
+    async with serving(tmp_path / "msgstate.db") as service:
+        running = asyncio.create_task(service.run(asyncio.Event()))
+        service._http.should_exit = True  # noqa: SLF001  (no client can end it)
+        with pytest.raises(RuntimeError, match="a part of the service ended by itself"):
+            async with asyncio.timeout(DEADLINE):
+                await running

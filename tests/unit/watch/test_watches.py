@@ -344,22 +344,26 @@ class FlakyStore(SqliteStore):
     """The real store, some of whose reads of the log fail."""
 
     failing: Sequence[int] = ()
+    error: Exception = StoreUnavailable("away")
     reads = 0
 
     async def read_log(self, after: int, limit: int) -> list[LogEntry]:
         """Fail at the chosen reads."""
         self.reads += 1
         if self.reads in self.failing:
-            raise StoreUnavailable("away")
+            raise self.error
         return await super().read_log(after, limit)
 
 
+@pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a row that no msgstate wrote")])
 @pytest.mark.parametrize("failing", [(1,), (2,), (3,), (2, 3), (3, 5)])
-async def test_log_that_cannot_be_read_for_a_while(store: SqliteStore, clock: Clock, failing: Sequence[int]) -> None:
+async def test_log_that_cannot_be_read_for_a_while(
+    store: SqliteStore, clock: Clock, failing: Sequence[int], error: Exception
+) -> None:
     """Where reading ahead fails midway, live watchers go on once it works again, with nothing twice or left out."""
     await store.close()
     flaky = FlakyStore(store.path, clock)
-    flaky.failing = failing
+    flaky.failing, flaky.error = failing, error
     try:
         async with running(flaky) as watches, opened(watches, request(NOW_ON)) as stream:
             batches = [await next_batch(stream)]
