@@ -13,7 +13,7 @@ import uvicorn
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.ingest import Ingest
 from msgstate_server.rpc.server import RpcServer
-from msgstate_server.settings import ProviderSettings, Settings, split_address
+from msgstate_server.settings import ProviderSettings, Settings, SettingsError, split_address
 from msgstate_server.store.opening import open_store
 from msgstate_server.watch import Watches
 from msgstate_server.webhooks.app import build_app
@@ -47,7 +47,7 @@ class Service:
         self.http_address = settings.http
 
     async def start(self) -> None:
-        """Open the store and the ports; raises `CannotStart`, leaving nothing open."""
+        """Open the store and the ports; raises `CannotStart` or `SettingsError`, leaving nothing open."""
         credentials = _credentials(self._settings.webhooks)
         async with AsyncExitStack() as opened:
             listener = opened.enter_context(_listen(self._settings.http))
@@ -141,7 +141,7 @@ def _credentials(webhooks: dict[str, ProviderSettings]) -> dict[tuple[str, str],
     credentials: dict[tuple[str, str], Credentials] = {}
     for provider, own in webhooks.items():
         if provider not in PROVIDERS:
-            raise CannotStart(f"webhooks.{provider}: must be a provider that msgstate knows: {', '.join(PROVIDERS)}")
+            raise SettingsError(f"webhooks.{provider}: must be a provider that msgstate knows: {', '.join(PROVIDERS)}")
         credentials[provider, ""] = Credentials(own.basic, own.secrets)
         for name, account in own.accounts.items():
             credentials[provider, name] = Credentials(account.basic, account.secrets)

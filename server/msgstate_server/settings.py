@@ -4,12 +4,13 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from msgstate_server.domain.limits import PROVIDER_PATTERN
 
+_T = TypeVar("_T")
 PROVIDERS_WITH_SIGNATURES: Final = frozenset({"emailit"})
 
 
@@ -43,12 +44,20 @@ def load(config: Path | None, given: Mapping[str, str | None]) -> Settings:
     """The settings of a file, overridden by what was given as flag or variable; raises `SettingsError`."""
     data = _read(config) if config is not None else {}
     data.update({name: value for name, value in given.items() if value is not None})
-    try:
-        settings = msgspec.convert(data, Settings)
-    except msgspec.ValidationError as error:
-        raise SettingsError(f"{config or 'settings'}: {error}") from error
+    webhooks = data.get("webhooks")
+    if isinstance(webhooks, dict):
+        for provider, section in webhooks.items():
+            webhooks[provider] = _convert(section, ProviderSettings, f"{config}: webhooks.{provider}")
+    settings = _convert(data, Settings, str(config or "settings"))
     _check(settings)
     return settings
+
+
+def _convert(data: object, kind: type[_T], where: str) -> _T:
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{where}: {error}") from error
 
 
 def _read(config: Path) -> dict[str, object]:

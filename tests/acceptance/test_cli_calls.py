@@ -255,10 +255,21 @@ def test_check_names_what_does_not_agree(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize("url", ["sqlite:///missing.db", "sqlite:///", "nonsense"])
-def test_check_of_a_store_that_is_none_is_one_line(url: str, tmp_path: Path) -> None:
-    """A store that cannot be opened is one line with the mend, and exit code 1."""
+@pytest.mark.parametrize(
+    ("url", "code"), [("sqlite:///missing.db", 1), ("sqlite:///empty.db", 1), ("sqlite:///", 2), ("nonsense", 2)]
+)
+def test_check_of_a_store_that_is_none_is_one_line(url: str, code: int, tmp_path: Path) -> None:
+    """A store that cannot be opened is one line with the mend, and exit code 1; no store's URL is wrong usage."""
+    (tmp_path / "empty.db").touch()
     result = run("check", "--store", url, folder=tmp_path)
 
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (code, "")
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_an_argument_that_is_not_utf_8_is_wrong_usage() -> None:
+    """Bytes that are no text are named in one line, whatever command they were given to."""
+    for command in ("status", "watch --from"):
+        result = run(*command.split(), "\udcff")
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr == "msgstate: the argument '\\udcff' is not UTF-8\n"

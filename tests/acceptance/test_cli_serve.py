@@ -137,17 +137,18 @@ def test_a_second_server_on_a_file_is_refused(server_process: StartServer, tmp_p
         ("colour = 1", "unknown field `colour`"),
         ("store = ", "is not TOML"),
         ('[webhooks.cloudmailin]\nsecrets = ["x"]', "cloudmailin does not sign its webhooks; use basic"),
+        ("[webhooks.emailit.accounts.shop]\nbasic = 5", "webhooks.emailit: Expected `array`, got `int`"),
         ('[webhooks.pigeon]\nbasic = ["a:b"]', "must be a provider that msgstate knows"),
         ('store = "mysql://x"', "store: must be sqlite:///FILE"),
     ],
 )
 def test_settings_that_cannot_be_used_are_one_line(written: str, said: str, tmp_path: Path) -> None:
-    """What is wrong in the file is said in one line, and the exit code is 1."""
+    """What is wrong in the file is said in one line, and the exit code is that of wrong usage."""
     config = tmp_path / "server.toml"
     config.write_text(f'http = "127.0.0.1:0"\n{written}')
 
     result = run("serve", "--config", str(config), folder=tmp_path)
 
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1

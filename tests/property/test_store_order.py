@@ -64,8 +64,8 @@ async def every_order(path: Path, candidates: Sequence[Candidate]) -> None:
         await store.close()
 
 
-@settings(derandomize=True, deadline=None, max_examples=6)
-@given(candidates=st.lists(events, min_size=2, max_size=5).map(distinct))
+@settings(derandomize=True, deadline=None, max_examples=8)
+@given(candidates=st.lists(events, min_size=4, max_size=5).map(distinct))
 def test_every_order_gives_the_same_facts(
     tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate]
 ) -> None:

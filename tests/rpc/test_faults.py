@@ -75,7 +75,7 @@ async def test_a_broken_database_tells_clients_nothing_of_itself(
 
 
 async def test_a_service_that_lost_a_part_does_not_go_on_without_it(tmp_path: Path) -> None:
-    """Where webhooks are no longer taken in, the service ends with an error, so that whoever runs it can start it anew."""
+    """Where webhooks are no longer taken in, it ends with an error, so that whoever runs it can start it anew."""
     async with serving(tmp_path / "msgstate.db") as service:
         running = asyncio.create_task(service.run(asyncio.Event()))
         service._http.should_exit = True  # noqa: SLF001  (no client can end it)

@@ -10,6 +10,7 @@ from msgstate.v1 import admin_service_pb2 as admin
 from msgstate.v1 import admin_service_pb2_grpc, event_service_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 from tests.rpc.running import DEADLINE, Client
+from tests.rpc.samples import told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -32,6 +33,7 @@ async def test_rpcs_that_are_not_built_say_so(shared: Client) -> None:
 
     answers = await asyncio.gather(*asked, return_exceptions=True)
 
-    assert [answer.code() for answer in answers if isinstance(answer, grpc.aio.AioRpcError)] == [
-        grpc.StatusCode.UNIMPLEMENTED
+    errors = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    assert [(told(error).code, told(error).reason) for error in errors] == [
+        (grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED")
     ] * len(asked)

@@ -1,5 +1,6 @@
 """What the webhooks' HTTP surface answers."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from msgstate_server.domain.decision import Payload
 from msgstate_server.domain.errors import Draining, IngestQueueFull, StoreUnavailable, Unavailable
 from msgstate_server.domain.events import EventType
+from msgstate_server.webhooks import app
 from msgstate_server.webhooks.app import build_app
 from msgstate_server.webhooks.credentials import Credentials
 from msgstate_server.webhooks.providers import PROVIDERS
@@ -264,6 +266,33 @@ async def test_what_cannot_be_kept_now_is_to_be_sent_again(
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == header
     assert answer.json() == {"error": str(error)}
+
+
+async def test_a_webhook_that_is_not_committed_in_time_is_to_be_sent_again(
+    http: httpx.AsyncClient, ingest: RecordedIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The provider hears so before it gives up by itself."""
+    monkeypatch.setattr(app, "COMMIT_SECONDS", 0.05)
+    monkeypatch.setattr(ingest, "submit", lambda *_: asyncio.Event().wait())
+
+    answer = await http.post("/webhooks/cloudmailin", content=GOOD["cloudmailin"], auth=USER)
+
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+    assert answer.json() == {"error": "the webhook could not be committed in time"}
+
+
+async def test_bodies_that_are_being_read_are_bounded_together(
+    http: httpx.AsyncClient, ingest: RecordedIngest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is buffered before a signature can be judged has one bound for all, and is given free again."""
+    monkeypatch.setattr(app, "BUFFERED_BYTES", 1_000)
+    headers = {"x-emailit-signature": "x", "x-emailit-timestamp": str(NOW // 1_000_000)}
+    for _ in range(3):
+        refused = await http.post("/webhooks/emailit", content=b"x" * 1_001, headers=headers)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert (await http.post("/webhooks/emailit", content=b"x" * 1_000, headers=headers)).status_code == 401
+    assert ingest.submissions == []
+    assert (await http.post("/webhooks/cloudmailin", content=GOOD["cloudmailin"], auth=USER)).status_code == 200
 
 
 async def test_a_fault_of_ours_is_not_taken_for_success(http: httpx.AsyncClient, ingest: RecordedIngest) -> None:

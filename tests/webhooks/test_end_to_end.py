@@ -248,6 +248,24 @@ async def test_a_webhook_of_many_parts_keeps_the_good_ones(running: Running) -> 
         assert (await running.recipient(f"part{number}")).state == status_pb2.STATE_DELIVERED
 
 
+async def test_one_pair_of_brackets_is_taken_off_on_every_way_in(running: Running) -> None:
+    """An id in two pairs keeps the inner one, by webhook as in a look-up."""
+    assert await running.post("cloudmailin", cloudmailin("delivery", message_id="<<twice>>")) == ONE
+    assert (await running.grpc.status("<<twice>>")).status.message_id == "<twice>"
+
+
+async def test_a_value_that_cannot_be_decoded_leaves_the_others_standing(running: Running) -> None:
+    """Beside an event that is nested 10,000 deep, the good ones of its webhook count."""
+    body = {"events": [cloudmailin_event("delivery", message_id=name) for name in ("shallow-1", "deep", "shallow-2")]}
+    body["events"][1]["details"] = "HERE"
+    nested = b"[" * 10_000 + b"]" * 10_000
+    counts = await running.post("cloudmailin", json.dumps(body).encode().replace(b'"HERE"', nested))
+    assert (counts["accepted"], counts["quarantined"]) == (2, 1)
+    assert counts["problems"][0]["pointer"] == "/events/1"
+    for name in ("shallow-1", "shallow-2"):
+        assert (await running.recipient(name)).state == status_pb2.STATE_DELIVERED
+
+
 async def test_the_raw_body_is_kept_beside_its_events(running: Running) -> None:
     """Byte for byte, with its provider and account, at every position that it brought; a duplicate keeps none."""
     body = b'\n { "events" : [%b, %b ] }' % (

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from msgstate_server.domain import limits
-from msgstate_server.domain.decision import Payload
+from msgstate_server.domain.decision import Payload, Problem
 from msgstate_server.domain.validation import violations
 from msgstate_server.webhooks.fitting import REPLACED
 from msgstate_server.webhooks.intake import take_in
@@ -131,22 +131,61 @@ def test_what_is_read_enters_or_is_a_problem(provider: str, data: st.DataObject,
         (b"NaN", "not JSON"),
         (b'["\\ud800"', "not JSON"),
         (b'["\\ud800", NaN]', "not JSON"),
-        (b'["\\ud800",' * 10_000, "too deep"),
-        (b"1" * 10_000, "not JSON"),
-        (b"[" * 10_000 + b"]" * 10_000, "too deep"),
-        (b'{"events":' * 10_000 + b"1" + b"}" * 10_000, "too deep"),
+        (b'["\\ud800",' * 10_000, "not JSON"),
+        (b'["\\ud800",' * 10_000 + b"1" + b"]" * 9_999, "not JSON"),
+        (b"[" * 10_000, "not JSON"),
+        (b'{"a' * 10_000, "not JSON"),
+        (b"1" * 10_000, "object"),
+        (b'"' + b"[" * 10_000 + b'"', "object"),
         (b'"text"', "object"),
         (b"1.5", "object"),
     ],
 )
 def test_a_body_that_is_not_understood_is_a_problem_as_a_whole(provider: str, body: bytes, reason: str) -> None:
-    """What is no JSON, no UTF-8 or nested without end is one problem with an empty pointer and a plain reason."""
+    """What is no JSON, no UTF-8 or not closed is one problem with an empty pointer and a plain reason."""
     reading = PROVIDERS[provider].read(body, NOW)
 
     assert ([], 0) == (reading.events, reading.ignored)
     (problem,) = reading.problems
     assert problem.pointer == ""
     assert reason in problem.reason
+
+
+EXCESS = [
+    "[" * 10_000 + "]" * 10_000,
+    '{"a":' * 10_000 + "1" + "}" * 10_000,
+    '[{"b": ' * 5_000 + '"]}"' + "}]" * 5_000,
+    "9" * 4_400,
+    "-" + "9" * 4_400,
+    "[" + "9" * 4_400 + ".5e+7, " + "9" * 4_400 + "]",
+    "[" + "1" * 100_000 + "]",
+    '["\\ud800", ' + "[" * 10_000 + "]" * 10_000 + "]",
+]
+
+
+@pytest.mark.parametrize("excess", EXCESS)
+@pytest.mark.parametrize("field", ["details", "message_id"])
+def test_a_value_that_cannot_be_decoded_costs_its_own_event_alone(excess: str, field: str) -> None:
+    """Beside an event that is nested without end, or holds a number without end, the others stand."""
+    good = [cloudmailin_event("open", message_id=name, details='[{"\\') for name in ("before", "after")]
+    parts = [json.dumps(good[0]), json.dumps(cloudmailin_event("click", **{field: "HERE"})), json.dumps(good[1])]
+    body = f'{{"events": [{", ".join(parts)}]}}'.replace('"HERE"', excess).encode()
+
+    reading = PROVIDERS["cloudmailin"].read(body, NOW)
+
+    assert [reported.event.message_id for reported in reading.events] == ["before", "after"]
+    assert [reported.event.attributes.detail for reported in reading.events] == ['[{"\\'] * 2
+    assert reading.problems == [Problem("/events/1", "a value is nested too deeply, or is a number of too many digits")]
+
+
+@pytest.mark.parametrize("excess", EXCESS)
+def test_an_element_that_cannot_be_decoded_costs_no_other(excess: str) -> None:
+    """Emailit's arrays are cut at the element that cannot be decoded, whatever it is."""
+    good = json.dumps(emailit_v1("email.loaded"))
+    reading = PROVIDERS["emailit"].read(f"[{excess}, {good}]".encode(), NOW)
+
+    assert [reported.pointer for reported in reading.events] == ["/1"]
+    assert [problem.pointer for problem in reading.problems] == ["/0"]
 
 
 @pytest.mark.parametrize("half", ["\\ud800", "\\uDFFF", "\\ud83d\\ude00\\ud83d", "\\udc00\\ud800", "\\u0000"])

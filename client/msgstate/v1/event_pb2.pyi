@@ -247,7 +247,9 @@ class Event(_message.Message):
 
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other ids by which the sender knows the message, at most 16 of at most 998 bytes each. They need not be unique."""
+        """Other ids by which the sender knows the message, at most 16 of at most 998 bytes each. They need not be unique. Of one recipient the
+        first 256 in order are kept.
+        """
 
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:

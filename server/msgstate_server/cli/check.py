@@ -5,10 +5,10 @@ import json
 
 import click
 
-from msgstate_server.cli.group import Failed
+from msgstate_server.cli.group import USAGE, Failed
 from msgstate_server.cli.options import examples
 from msgstate_server.cli.text import printable
-from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.domain.errors import StoreUnusable, UnknownStore
 from msgstate_server.settings import Settings
 from msgstate_server.store.check import Summary, check
 from msgstate_server.store.opening import auditor
@@ -41,6 +41,8 @@ def command(store: str, as_json: bool) -> None:
     """
     try:
         findings, summary = asyncio.run(_check(store, as_json))
+    except UnknownStore as error:
+        raise Failed(str(error), USAGE) from error
     except StoreUnusable as error:
         raise Failed(str(error)) from error
     if as_json:

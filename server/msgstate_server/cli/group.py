@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 
@@ -62,6 +63,10 @@ class Commands(click.Group):
                 stream.reconfigure(errors="backslashreplace")
         if os.environ.get("NO_COLOR"):
             ctx.color = False
+        for argument in sys.argv[1:]:
+            # An argument whose bytes are not UTF-8 stands as halves of characters, which no server takes.
+            if not argument.isprintable() and any("\ud800" <= character <= "\udfff" for character in argument):
+                raise Failed(f"the argument {argument!a} is not UTF-8", USAGE)
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

@@ -8,9 +8,10 @@ import click
 import structlog
 
 from msgstate_server.app import CannotStart, Service
-from msgstate_server.cli.group import Failed
+from msgstate_server.cli.group import USAGE, Failed
 from msgstate_server.cli.options import examples
 from msgstate_server.cli.stopping import stop_on_signals
+from msgstate_server.domain.errors import UnknownStore
 from msgstate_server.settings import Settings, SettingsError, load
 from msgstate_server.telemetry import configure_logging
 
@@ -44,8 +45,10 @@ def command(store: str | None, grpc: str | None, http: str | None, config: Path 
     configure_logging()
     try:
         asyncio.run(_serve(load(config, {"store": store, "grpc": grpc, "http": http})))
-    except (CannotStart, SettingsError) as error:
-        raise Failed(str(error)) from error
+    except SettingsError as error:
+        raise Failed(str(error), USAGE) from error
+    except CannotStart as error:
+        raise Failed(str(error), USAGE if isinstance(error.__cause__, UnknownStore) else 1) from error
 
 
 async def _serve(settings: Settings) -> None:

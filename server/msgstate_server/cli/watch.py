@@ -93,7 +93,7 @@ def command(  # noqa: PLR0913  (one parameter per option)
     """Follow every transition, from where you like.
 
     One line per transition: its time, its place in the log, message, recipient, the state before and after, and why.
-    Whatever ends the watch, the command that resumes it where it stopped is printed on standard error.
+    When it ends, by itself or by Ctrl-C, the command that resumes it where it stopped is printed on standard error.
     """
     wanted = Wanted(server, providers, message_ids, recipients, to_states, as_json)
     request = wanted.request(start, maximum)

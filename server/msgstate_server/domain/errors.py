@@ -16,6 +16,12 @@ class MsgstateError(Exception):
         self.metadata = metadata
 
 
+class NotBuilt(MsgstateError):
+    """The contract has it and this server does not yet."""
+
+    reason = "UNIMPLEMENTED"
+
+
 class MessageNotFound(MsgstateError):
     """No message has this id or alias."""
 
@@ -95,3 +101,7 @@ class StoreUnavailable(Unavailable):
 
 class StoreUnusable(Exception):
     """A store that must not be opened as it is; the text says why and the mend."""
+
+
+class UnknownStore(StoreUnusable):
+    """A URL that names no store which msgstate knows."""

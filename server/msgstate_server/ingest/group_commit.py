@@ -11,9 +11,11 @@ from msgstate_server.domain.errors import Draining, IngestQueueFull, Unavailable
 from msgstate_server.store.protocol import Store
 
 QUEUE_EVENTS: Final = 20_000
-"""Events that may wait; beyond, callers do."""
+"""Events that may wait; beyond, callers do. Raw bodies count too, so that at most 64 MB of them wait."""
 GROUP_EVENTS: Final = 2_000
-"""Events in one transaction, unless one submission alone has more."""
+"""Events in one transaction, unless one submission alone has more; raw bodies count too."""
+_BODY_BYTES: Final = 3_200
+"""Bytes of a raw body that count as one event."""
 ROOM_SECONDS: Final = 5.0
 """How long a caller without a deadline waits for room."""
 
@@ -117,7 +119,8 @@ class Ingest:
 
 
 def _cost(submission: Submission) -> int:
-    return max(1, len(submission.candidates))
+    body = len(submission.payload.body) if submission.payload is not None else 0
+    return max(1, len(submission.candidates), body // _BODY_BYTES)
 
 
 def _fail(group: list[_Waiting], error: Exception) -> None:

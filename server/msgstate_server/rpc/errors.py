@@ -18,6 +18,7 @@ _DETAIL_BYTES: Final = 3_072
 8 KiB, and encoding enlarges these."""
 
 _CODES: Final = {
+    errors.NotBuilt: grpc.StatusCode.UNIMPLEMENTED,
     errors.MessageNotFound: grpc.StatusCode.NOT_FOUND,
     errors.MessageAmbiguous: grpc.StatusCode.FAILED_PRECONDITION,
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,

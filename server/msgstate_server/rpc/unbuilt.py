@@ -2,11 +2,11 @@
 
 from typing import NoReturn
 
-import grpc
-
+from msgstate_server.domain.errors import NotBuilt
 from msgstate_server.rpc.context import Context
+from msgstate_server.rpc.errors import abort
 
 
 async def unbuilt(context: Context) -> NoReturn:
     """End the call with UNIMPLEMENTED; without it, the generated default would run in a thread."""
-    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not have this method yet")
+    await abort(context, NotBuilt("this server does not have this method yet"))

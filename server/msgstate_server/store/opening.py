@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.domain.errors import UnknownStore
 from msgstate_server.store.protocol import Auditable, Store
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
 
@@ -23,5 +23,5 @@ def auditor(url: str) -> Auditable:
 
 def _sqlite_path(url: str) -> Path:
     if not url.startswith(_SQLITE) or url == _SQLITE:
-        raise StoreUnusable(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {url!r}")
+        raise UnknownStore(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {url!r}")
     return Path(url.removeprefix(_SQLITE))

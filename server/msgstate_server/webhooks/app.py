@@ -23,7 +23,9 @@ from msgstate_server.webhooks.providers import PROVIDERS
 BODY_SECONDS: Final = 15.0
 """How long a client may take to send its body; with the wait to commit, less than the 30 seconds that Emailit waits."""
 COMMIT_SECONDS: Final = 10.0
-"""How long a request waits for the ingest to take it."""
+"""How long a request waits to be committed; the provider is then asked to send it again."""
+BUFFERED_BYTES: Final = 67_108_864
+"""Bytes of all bodies that are being read at a time, since a signature can be judged only after its body."""
 PROBLEMS_NAMED: Final = 10
 
 _MICROSECONDS: Final = 1_000_000
@@ -48,6 +50,7 @@ class Webhooks:
         self._ingest = ingest
         self._credentials = credentials
         self._clock = clock
+        self._buffered = 0
 
     async def receive(self, request: Request) -> Response:
         """Answer one webhook: 200 only once all of it is durable, understood or in quarantine."""
@@ -65,20 +68,46 @@ class Webhooks:
 
     async def _submit(self, submission: Submission) -> Sequence[Outcome]:
         try:
-            return await self._ingest.submit(submission, COMMIT_SECONDS)
+            async with asyncio.timeout(COMMIT_SECONDS):
+                return await self._ingest.submit(submission, COMMIT_SECONDS)
         except Unavailable as error:
-            retry_after = str(max(1, math.ceil(error.retry_after)))
-            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": retry_after}) from error
+            raise _come_again(str(error), error.retry_after) from error
+        except TimeoutError:
+            raise _come_again("the webhook could not be committed in time") from None
 
     async def _authenticated_body(self, request: Request, credentials: Credentials) -> bytes:
         admitted = credentials.admit(request.headers)
         now = self._clock() // _MICROSECONDS
         if not admitted and not credentials.may_be_signed(request.headers, now):
             raise _unauthorized()
-        body = await _body(request)
+        body = await self._body(request)
         if not admitted and not credentials.signed(request.headers, body):
             raise _unauthorized()
         return body
+
+    async def _body(self, request: Request) -> bytes:
+        """The raw body, read no further than its limit."""
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                async for chunk in request.stream():
+                    body += chunk
+                    self._buffered += len(chunk)
+                    if len(body) > limits.WEBHOOK_BYTES:
+                        raise _too_large()
+                    if self._buffered > BUFFERED_BYTES:
+                        raise _come_again("too many bodies are being read")
+        except TimeoutError:
+            raise HTTPException(
+                HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive.", {"Connection": "close"}
+            ) from None
+        except ClientDisconnect:
+            raise HTTPException(HTTPStatus.BAD_REQUEST, "The client left before the body was complete.") from None
+        finally:
+            self._buffered -= len(body)
+        return bytes(body)
 
 
 def build_app(
@@ -112,24 +141,9 @@ def build_app(
     return app
 
 
-async def _body(request: Request) -> bytes:
-    """The raw body, read no further than its limit."""
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limits.WEBHOOK_BYTES:
-                    raise _too_large()
-    except TimeoutError:
-        raise HTTPException(
-            HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive.", {"Connection": "close"}
-        ) from None
-    except ClientDisconnect:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, "The client left before the body was complete.") from None
-    return bytes(body)
+def _come_again(reason: str, seconds: float = 1) -> HTTPException:
+    retry_after = str(max(1, math.ceil(seconds)))
+    return HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, reason, {"Retry-After": retry_after})
 
 
 def _counts(outcomes: Sequence[Outcome], problems: Sequence[Problem], ignored: int) -> dict[str, object]:

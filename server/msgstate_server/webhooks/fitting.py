@@ -91,7 +91,7 @@ def _fit_metadata(metadata: dict[str, str], cut: list[str], replaced: list[str])
 
 
 def _fit_aliases(event: Event, cut: list[str]) -> list[str]:
-    """The aliases without empty and repeated ones, in order, as many as an event may have beside its other texts."""
+    """The aliases without empty and repeated ones, sorted, as many as an event may have beside its other texts."""
     named = [alias for alias in map(normalize_id, event.attributes.aliases) if alias and alias != event.message_id]
     room = limits.EVENT_BYTES - _ENCODING_BYTES - _RESERVED_BYTES - _event_size(event)
     fitted: list[str] = []
@@ -101,7 +101,7 @@ def _fit_aliases(event: Event, cut: list[str]) -> list[str]:
             cut.append(_ALIASES)
             break
         fitted.append(alias)
-    return fitted
+    return sorted(fitted)
 
 
 def _event_size(event: Event) -> int:

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-from msgstate_server.domain.decision import Candidate, Payload, Problem, Submission
-from msgstate_server.ingest import admit
+from msgstate_server.domain.decision import Candidate, Payload, Problem, Submission, candidate
+from msgstate_server.domain.validation import violations
 from msgstate_server.webhooks.fitting import fit
 from msgstate_server.webhooks.providers import PROVIDERS
 
@@ -24,9 +24,10 @@ def take_in(payload: Payload) -> Intake:
     candidates: list[Candidate] = []
     problems = list(reading.problems)
     for pointer, event in reading.events:
-        admitted = admit(fit(event, payload.account))
-        if isinstance(admitted, list):
-            problems.append(Problem(pointer, "; ".join(f"{field} {description}" for field, description in admitted)))
+        fitted = fit(event, payload.account)
+        broken = violations(fitted)
+        if broken:
+            problems.append(Problem(pointer, "; ".join(f"{field} {description}" for field, description in broken)))
         else:
-            candidates.append(admitted)
+            candidates.append(candidate(fitted))
     return Intake(Submission(candidates, payload, problems), reading.ignored)

@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from msgstate_server.domain.decision import Disposition, Outcome
+from msgstate_server.domain.decision import Disposition, Outcome, Problem, Submission
 from msgstate_server.domain.errors import Draining, IngestQueueFull, StoreUnavailable
 from msgstate_server.ingest import Ingest
-from tests.builders import event, numbered, positions, submission
+from tests.builders import event, numbered, payload, positions, submission
 from tests.unit.ingest.conftest import CountingStore, running
 
 
@@ -124,6 +124,20 @@ async def test_full_queue_refuses_after_the_deadline(store: CountingStore) -> No
         store.door.set()
         assert [len(await task) for task in (first, *queued)] == [1, 4, 6]
         assert store.head.position == 11
+
+
+async def test_raw_bodies_take_room_too(store: CountingStore) -> None:
+    """A body counts as the events that it could hold, so that what waits is bounded in bytes."""
+    async with running(store, queue_events=10) as ingest:
+        first = await shut(store, ingest)
+        large = Submission([], payload(b"x" * 32_000), [Problem("", "not understood")])
+        queued = asyncio.create_task(ingest.submit(large))
+        await let_go()
+        with pytest.raises(IngestQueueFull, match=r"^10 events wait"):
+            await ingest.submit(submission(event()), timeout=0)
+        store.door.set()
+        assert await queued == []
+        await first
 
 
 async def test_caller_waits_for_room(store: CountingStore) -> None:

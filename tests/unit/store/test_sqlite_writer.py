@@ -40,3 +40,13 @@ async def test_statuses_that_no_longer_fit_are_read_again(
         assert positions(outcomes) == list(range(first + 1, first + 6))
         assert len(store._writer._recent) <= kept  # noqa: SLF001
     assert await findings(store) == []
+
+
+async def test_a_status_of_many_aliases_is_not_kept(store: SqliteStore) -> None:
+    """What is kept stays small, and what is not kept folds onto the same facts."""
+    for number in range(8):
+        await append(store, event(event_id=str(number), aliases=[f"alias-{number}"]))
+    assert store._writer._recent == {}  # noqa: SLF001
+    (status,) = await store.read_recipients("m", "", "", 10)
+    assert status.aliases == [f"alias-{number}" for number in range(8)]
+    assert await findings(store) == []

@@ -90,6 +90,7 @@ def open_for_reading(path: Path) -> sqlite.Connection:
     with _closed_on_failure(connection, path):
         _require_own_file(connection, path)
         _require_known_schema(connection, path)
+        _require_schema(connection, path)
         _create_views(connection)
         connection.execute("PRAGMA query_only = ON")
     return connection
@@ -193,6 +194,13 @@ def _require_known_schema(connection: sqlite.Connection, path: Path) -> None:
         raise StoreUnusable(
             f"{path} was written by a newer msgstate (its schema has {', '.join(unknown)}): "
             "run that version or a later one, or restore a backup made before the upgrade"
+        )
+
+
+def _require_schema(connection: sqlite.Connection, path: Path) -> None:
+    if not _MIGRATIONS.applied(Database(connection, execute_plugins=False)):
+        raise StoreUnusable(
+            f"{path} holds nothing of msgstate yet: name a file that `msgstate serve --store` was given"
         )
 
 

@@ -34,6 +34,8 @@ else:
 
 RECENT_STATUSES: Final = 16_384
 """Statuses kept in memory, about 1 KiB each: a recipient's events come close together, and nobody else writes."""
+_RECENT_ALIASES: Final = 4
+"""Aliases that such a status may have; the few with more are read again each time."""
 _COMPRESSION: Final = 1
 """Of zlib: on webhook bodies higher levels gain under a tenth and cost several times the time."""
 
@@ -121,7 +123,11 @@ class Writer:
 
     def _remember(self, statuses: Mapping[Identity, StoredStatus]) -> None:
         """Keep what was committed in place of what was kept the longest."""
-        self._recent.update(statuses)
+        for identity, stored in statuses.items():
+            if len(stored.status.aliases) <= _RECENT_ALIASES:
+                self._recent[identity] = stored
+            else:
+                self._recent.pop(identity, None)
         for identity in list(islice(self._recent, max(0, len(self._recent) - RECENT_STATUSES))):
             del self._recent[identity]
 

@@ -5,7 +5,8 @@ from typing import Final, TypeVar
 
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.webhooks.providers import smtp
-from msgstate_server.webhooks.providers.reading import Part, Provider, Unreadable, array_parts
+from msgstate_server.webhooks.providers.decoding import Unreadable
+from msgstate_server.webhooks.providers.reading import Part, Provider, array_parts
 from msgstate_server.webhooks.providers.values import as_object, identifier, kind, microseconds, required, text, texts
 
 _T = TypeVar("_T")

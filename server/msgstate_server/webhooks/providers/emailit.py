@@ -5,7 +5,8 @@ from typing import Final
 
 from msgstate_server.domain.events import Event
 from msgstate_server.webhooks.providers import emailit_v1, emailit_v2
-from msgstate_server.webhooks.providers.reading import Part, Provider, Unreadable, array_parts
+from msgstate_server.webhooks.providers.decoding import Unreadable
+from msgstate_server.webhooks.providers.reading import Part, Provider, array_parts
 from msgstate_server.webhooks.providers.values import as_object, kind, member
 
 _EMAIL: Final = "email."

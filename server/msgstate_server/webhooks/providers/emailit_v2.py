@@ -6,7 +6,7 @@ from typing import Final
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.domain.limits import REPORT_RECIPIENTS
 from msgstate_server.webhooks.providers import smtp
-from msgstate_server.webhooks.providers.reading import Unreadable
+from msgstate_server.webhooks.providers.decoding import Unreadable
 from msgstate_server.webhooks.providers.values import (
     as_object,
     identifier,

@@ -1,25 +1,12 @@
 """How a webhook's body becomes events: the walk that all providers share, whatever bytes come."""
 
-import json
-import re
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import NamedTuple
 
 from msgstate_server.domain import limits
 from msgstate_server.domain.decision import Problem
 from msgstate_server.domain.events import Event
-
-# Decimal fractions stay text, since a time in seconds with microseconds does not fit a float without error.
-_decoder: Final = msgspec.json.Decoder(float_hook=str)
-
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
-_LONE_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-
-
-class Unreadable(ValueError):
-    """A body, or a part of one, that cannot be understood; the text is a plain sentence that says why."""
+from msgstate_server.webhooks.providers.decoding import Unreadable, decode, require_sound
 
 
 class Reported(NamedTuple):
@@ -57,20 +44,23 @@ class Provider(NamedTuple):
     def read(self, body: bytes, received_time: int) -> Reading:
         """Everything a body says; never raises. A part that is not understood leaves the others standing."""
         try:
-            parts = self.parts(_decode(body))
+            decoded = decode(body)
+            parts = self.parts(decoded.value)
             _check_count(len(parts))
-            reading = self._read_parts(parts, received_time)
+            reading = self._read_parts(parts, received_time, decoded.spoiled)
             _check_count(len(reading.events))
         except Unreadable as unreadable:
             return Reading([], [Problem("", str(unreadable))], 0)
         return reading
 
-    def _read_parts(self, parts: Sequence[Part], received_time: int) -> Reading:
+    def _read_parts(self, parts: Sequence[Part], received_time: int, spoiled: bool) -> Reading:
         reported: list[Reported] = []
         problems: list[Problem] = []
         ignored = 0
         for pointer, value in parts:
             try:
+                if spoiled:
+                    require_sound(value)
                 events = self.events(value, received_time)
             except Unreadable as unreadable:
                 problems.append(Problem(pointer, str(unreadable)))
@@ -83,30 +73,6 @@ class Provider(NamedTuple):
 def array_parts(pointer: str, values: Sequence[object]) -> list[Part]:
     """The members of the array at a JSON pointer as parts of the body."""
     return [Part(f"{pointer}/{index}", value) for index, value in enumerate(values)]
-
-
-def _decode(body: bytes) -> object:
-    try:
-        try:
-            return _decoder.decode(body)
-        except msgspec.DecodeError:
-            if not _SURROGATE.search(body):
-                raise
-            return _decoder.decode(_without_lone_surrogates(body))
-    except UnicodeDecodeError:
-        raise Unreadable("the body is not UTF-8") from None
-    except RecursionError:
-        raise Unreadable("the body is nested too deeply") from None
-    except ValueError as error:
-        raise Unreadable(f"the body is not JSON: {error}") from None
-
-
-def _without_lone_surrogates(body: bytes) -> bytes:
-    """The body with U+0000 in place of each half of a character, which JSON can write and no text can hold.
-
-    So one such half in a user agent does not cost the other events of its body.
-    """
-    return _LONE_SURROGATE.sub(r"\\u0000", json.dumps(json.loads(body), ensure_ascii=False)).encode()
 
 
 def _check_count(count: int) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from msgstate_server.webhooks.providers.reading import Unreadable
+from msgstate_server.webhooks.providers.decoding import Unreadable
 
 _SECONDS: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
