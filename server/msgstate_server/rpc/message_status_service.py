@@ -8,7 +8,8 @@ from msgstate_server.domain.limits import RESPONSE_BYTES
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.queries import get_message
 from msgstate_server.rpc.context import Context
-from msgstate_server.rpc.conversion import FIELD_OVERHEAD, message_to_proto, transition_to_proto
+from msgstate_server.rpc.conversion import message_to_proto
+from msgstate_server.rpc.transitions import RecentTransitions
 from msgstate_server.rpc.unbuilt import unbuilt
 from msgstate_server.rpc.watch_requests import read_watch_request
 from msgstate_server.store.protocol import Store
@@ -26,6 +27,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         """Answer from the store, and stream from the watches."""
         self._store = store
         self._watches = watches
+        self._transitions = RecentTransitions()
 
     async def GetMessageStatus(  # noqa: N802
         self, request: pb.GetMessageStatusRequest, context: Context
@@ -42,7 +44,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
     ) -> AsyncIterator[pb.WatchTransitionsResponse]:
         """Stream transitions."""
         async for batch in self._watches.watch(read_watch_request(request)):
-            for response in _responses(batch):
+            for response in _responses(batch, self._transitions):
                 yield response
 
     async def BatchGetMessageStatuses(  # noqa: N802
@@ -71,13 +73,12 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         yield pb.WatchEventsResponse()  # type: ignore[unreachable]
 
 
-def _responses(batch: Batch) -> Iterator[pb.WatchTransitionsResponse]:
+def _responses(batch: Batch, transitions: RecentTransitions) -> Iterator[pb.WatchTransitionsResponse]:
     """The batch as one response, or as several where it is larger than a response may be."""
     response, size = _response(batch), 0
     last: LogEntry | None = None
     for entry in batch.entries:
-        transition = transition_to_proto(entry)
-        added = transition.ByteSize() + FIELD_OVERHEAD
+        transition, added = transitions.of(entry)
         if last is not None and size + added > RESPONSE_BYTES - _HEADROOM:
             response.resume_token = Token(batch.token.log_id, last.position, last.fingerprint).encode()
             yield response
