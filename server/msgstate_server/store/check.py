@@ -97,6 +97,8 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     for hashed, found, must in zip(Identity._fields, record.identity, identity, strict=True):
         if found != must:
             yield Finding(where, f"{hashed} is {found}, its ids make it {must}")
+    for alias in record.unfindable:
+        yield Finding(where, f"alias {alias!r} leads nowhere: its row in the alias table is missing")
     if not record.entries:
         if stored.position > head.floor:
             yield Finding(where, f"has no event in the log, but its position is {stored.position}")

@@ -94,11 +94,15 @@ class Store(Protocol):
 
 
 class RecipientRecord(msgspec.Struct, array_like=True):
-    """A recipient's stored status beside all of its log rows that remain, in order of position, and its hashes."""
+    """A recipient's stored status, its log rows that remain in order of position, and how look-ups find it.
+
+    `unfindable` has those of its aliases by which they do not.
+    """
 
     stored: StoredStatus
     entries: list[LogEntry]
     identity: Identity
+    unfindable: list[str]
 
 
 class Unreadable(msgspec.Struct):

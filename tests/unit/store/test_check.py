@@ -384,3 +384,16 @@ async def test_check_sees_one_moment(store: SqliteStore) -> None:
         await append(store, *numbered(20, messages=9, first=20))
         assert [finding async for finding in check(audit, summary)] == []
     assert summary.events == 20
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["DELETE FROM alias WHERE status_id = 3", "UPDATE alias SET alias_hash = alias_hash + 1 WHERE status_id = 3"],
+)
+async def test_an_alias_that_leads_nowhere_is_found(copy: Path, statement: str) -> None:
+    """An alias of a status by which look-ups would not find it is named with its status."""
+    damage(copy, statement)
+    found = await findings(copy)
+    assert [finding.where.split(" (")[0] for finding in found] == ["status 3"] * 2
+    assert all("leads nowhere" in finding.what for finding in found)
+    assert {"'alias2'", "'alias22'"} == {finding.what.split()[1] for finding in found}

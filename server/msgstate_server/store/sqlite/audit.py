@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.domain.identity import alias_hash
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.sqlite.connection import open_for_reading, require_safe_library
@@ -23,7 +24,7 @@ _RECIPIENTS: Final = 500
 _ROWS: Final = 10_000
 
 _records: Final = msgspec.json.Decoder(list[RecipientRecord])
-_last_id: Final = msgspec.json.Decoder(list[tuple[tuple[int, Any], Any, Any]])
+_last_id: Final = msgspec.json.Decoder(list[tuple[tuple[int, Any], Any, Any, Any]])
 _places: Final = msgspec.json.Decoder(list[tuple[int, int]])
 
 
@@ -40,6 +41,7 @@ class SqliteAuditor:
         require_safe_library()
         connection = await asyncio.to_thread(open_for_reading, self._path)
         try:
+            connection.create_function("hash_of_alias", 1, alias_hash, deterministic=True)
             connection.execute("BEGIN")
             yield SqliteAudit(connection)
         except (sqlite.Error, msgspec.DecodeError) as error:
@@ -85,7 +87,7 @@ class SqliteAudit:
 
 def _record(raw: list[Any]) -> RecipientRecord | Unreadable:
     """One recipient of a page that could not be read whole; where it is this one, the row at fault."""
-    (status_id, _), entries, _ = raw
+    (status_id, _), entries, *_ = raw
     try:
         return msgspec.convert(raw, RecipientRecord)
     except msgspec.ValidationError as error:

@@ -122,13 +122,17 @@ WHERE event.position = ?;
 SELECT id, provider, account, received_time, problems, body FROM quarantine WHERE id > ? ORDER BY id LIMIT ?;
 
 -- name: audit_recipients
--- A page of recipients beside their log rows and hashes: [[StoredStatus, [LogEntry, ...], Identity], ...].
-SELECT '[' || group_concat('[' || stored || ',[' || entries || '],' || identity || ']') || ']'
+-- A page of recipients beside their log rows, their hashes and those of their aliases that no look-up finds:
+-- [[StoredStatus, [LogEntry, ...], Identity, [alias, ...]], ...].
+SELECT '[' || group_concat('[' || stored || ',[' || entries || '],' || identity || ',' || unfindable || ']') || ']'
 FROM (
     SELECT stored, json_array(message_hash, recipient_hash) AS identity, (
         SELECT coalesce(group_concat(entry), '')
         FROM (SELECT entry FROM entry_json WHERE status_id = s.id ORDER BY position)
-    ) AS entries
+    ) AS entries, (
+        SELECT json_group_array(kept.value) FROM json_each(s.aliases) AS kept
+        WHERE NOT EXISTS (SELECT 1 FROM alias WHERE alias_hash = hash_of_alias(kept.value) AND status_id = s.id)
+    ) AS unfindable
     FROM status_json AS s WHERE id > ?1 ORDER BY id LIMIT ?2
 );
 
