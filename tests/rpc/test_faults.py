@@ -47,7 +47,7 @@ FAULT = Told(grpc.StatusCode.INTERNAL, "INTERNAL", "msgstate", {}, [], None)
         ("ALTER TABLE recipient_status RENAME TO gone", AWAY),
         ("ALTER TABLE event RENAME TO gone", AWAY),
         ("ALTER TABLE head RENAME TO gone", AWAY),
-        ("UPDATE recipient_status SET aliases = 'no JSON'", AWAY),
+        ("UPDATE recipient_status SET aliases = 'no JSON'", FAULT),
         ("UPDATE event SET attributes = 'no JSON'", AWAY),
         ("UPDATE event SET type = 99", FAULT),
     ],

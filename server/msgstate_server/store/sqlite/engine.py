@@ -26,6 +26,7 @@ from msgstate_server.store.sqlite.connection import (
     unopenable,
 )
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head, unavailable
+from msgstate_server.store.sqlite.rows import status_from_row
 from msgstate_server.store.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -33,14 +34,13 @@ if TYPE_CHECKING:
 else:
     import pysqlite3.dbapi2 as sqlite
 
-_stored: Final = msgspec.json.Decoder(StoredStatus)
 _messages: Final = msgspec.json.Decoder(list[MessageKey])
 _counts: Final = msgspec.json.Decoder(list[tuple[Evidence, int]])
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
 _problems: Final = msgspec.json.Decoder(list[Problem])
 
 _FEW: Final = 20
-"""Recipients that are read on the event loop; most messages have fewer."""
+"""Recipients that are read on the event loop, as the statement says; most messages have fewer."""
 
 _T = TypeVar("_T")
 
@@ -108,13 +108,12 @@ class SqliteStore:
         """See `Store`."""
         if recipient:
             return await self._read_recipient(message_id, provider, recipient, limit)
-        few = min(limit, _FEW)
         values = (message_hash(message_id), message_id, provider)
-        found = self._read(lambda: _decode_stored(self._reader, "read_recipients", (*values, few)))
-        if len(found) == few:
-            found = await self._page(lambda: _decode_stored(self._pager, "read_first_recipients", (*values, limit)))
+        found = self._read(lambda: _read_statuses(self._reader, "read_few_recipients", values))
+        if len(found) == _FEW:
+            found = await self._page(lambda: _read_statuses(self._pager, "read_first_recipients", (*values, limit)))
         found.sort(key=lambda stored: stored.id)
-        return [stored.status for stored in found]
+        return [stored.status for stored in found[:limit]]
 
     async def _read_recipient(
         self, message_id: str, provider: str, recipient: str, limit: int
@@ -122,10 +121,10 @@ class SqliteStore:
         """One recipient: straight by its identity or, where the provider is not known, among all of the message's."""
         if provider:
             values = (*identity_of(provider, message_id, recipient), message_id, provider, recipient)
-            found = self._read(lambda: _decode_stored(self._reader, "read_recipient", values))
+            found = self._read(lambda: _read_statuses(self._reader, "read_recipient", values))
         else:
             some = (message_hash(message_id), message_id, recipient, limit)
-            found = await self._page(lambda: _decode_stored(self._pager, "read_recipient_anywhere", some))
+            found = await self._page(lambda: _read_statuses(self._pager, "read_recipient_anywhere", some))
         return [stored.status for stored in found]
 
     async def find_messages(self, message_id: str, provider: str, limit: int) -> list[MessageKey]:
@@ -201,8 +200,8 @@ class SqliteStore:
         self._opened.close()
 
 
-def _decode_stored(connection: sqlite.Connection, name: str, values: tuple[object, ...]) -> list[StoredStatus]:
-    return [_stored.decode(stored) for (stored,) in connection.execute(SQL[name], values)]
+def _read_statuses(connection: sqlite.Connection, name: str, values: tuple[object, ...]) -> list[StoredStatus]:
+    return [status_from_row(row) for row in connection.execute(SQL[name], values)]
 
 
 def _payload(provider: str, account: str, received_time: int, body: bytes) -> Payload:

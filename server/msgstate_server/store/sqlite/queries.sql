@@ -55,26 +55,26 @@ ON CONFLICT (digest) DO NOTHING;
 -- name: write_head
 UPDATE head SET position = ?, commit_time = ?, fingerprint = ?;
 
--- name: read_recipients
--- Recipients of an exact message id, in no order: sorting even one row costs more than finding it. An empty provider
--- means any.
-SELECT stored FROM status_json
+-- name: read_few_recipients
+-- Recipients of an exact message id; an empty provider means any. For the usual one recipient each of these would cost
+-- more than finding it: an order, which sorts; a bound limit, which has the statement prepared anew; JSON.
+SELECT * FROM recipient_status
 WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3)
-LIMIT ?4;
+LIMIT 20;
 
 -- name: read_first_recipients
--- The same, the first of many.
-SELECT stored FROM status_json
+-- The first of many.
+SELECT * FROM recipient_status
 WHERE message_hash = ?1 AND message_id = ?2 AND (?3 = '' OR provider = ?3)
 ORDER BY id LIMIT ?4;
 
 -- name: read_recipient
-SELECT stored FROM status_json
+SELECT * FROM recipient_status
 WHERE message_hash = ?1 AND recipient_hash = ?2 AND message_id = ?3 AND provider = ?4 AND recipient = ?5;
 
 -- name: read_recipient_anywhere
 -- One recipient of an exact message id, of whichever provider.
-SELECT stored FROM status_json
+SELECT * FROM recipient_status
 WHERE message_hash = ?1 AND message_id = ?2 AND recipient = ?3
 ORDER BY id LIMIT ?4;
 

@@ -1,13 +1,19 @@
-"""Domain values as the rows of the schema: a column each, in the table's order."""
+"""Domain values as the rows of the schema, a column each, in the table's order; and back."""
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import msgspec
 
 from msgstate_server.domain.decision import Appended, StoredStatus
 from msgstate_server.domain.identity import Identity
+from msgstate_server.domain.states import Evidence
+from msgstate_server.domain.status import Cause, RecipientStatus
 
 _encode: Final = msgspec.json.Encoder().encode
+_cause: Final = msgspec.json.Decoder(Cause)
+_aliases: Final = msgspec.json.Decoder(list[str])
+_EVIDENCE: Final = tuple(Evidence)
 
 
 def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
@@ -27,6 +33,16 @@ def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
         status.create_time,
         status.update_time,
     )
+
+
+def status_from_row(row: Sequence[Any]) -> StoredStatus:
+    """The status that is in all columns of `recipient_status`."""
+    status_id, _, _, provider, message_id, recipient, evidence, *facts = row
+    failure, suppression, aliases = facts[13:16]
+    facts[13] = None if failure is None else _cause.decode(failure)
+    facts[14] = None if suppression is None else _cause.decode(suppression)
+    facts[15] = [] if aliases == "[]" else _aliases.decode(aliases)
+    return StoredStatus(status_id, RecipientStatus(provider, message_id, recipient, _EVIDENCE[evidence], *facts))
 
 
 def _json_or_null(value: object) -> str | None:
