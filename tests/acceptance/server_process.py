@@ -57,9 +57,13 @@ def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without any setting of msgstate's, and with these variables."""
+    """This process's environment without any setting of msgstate's, and with these variables.
+
+    Where the machine has no curl, there is a stand-in on PATH for the commands that are shown to users.
+    """
     own = {name: value for name, value in os.environ.items() if not name.startswith("MSGSTATE_")}
-    return own | {"NO_COLOR": "1"} | variables
+    path = f"{os.environ['PATH']}{os.pathsep}{Path(__file__).with_name('bin')}"
+    return own | {"NO_COLOR": "1", "PATH": path, "STAND_IN_PYTHON": sys.executable} | variables
 
 
 class ServerProcess:

@@ -1,0 +1,22 @@
+"""As much of curl as the commands in the README and the demo use: credentials, a body, an address."""
+
+import argparse
+import base64
+import sys
+import urllib.error
+import urllib.request
+
+parser = argparse.ArgumentParser()
+parser.add_argument("-sS", action="store_true")
+parser.add_argument("-u", dest="user", required=True)
+parser.add_argument("-d", dest="body", required=True)
+parser.add_argument("url")
+given = parser.parse_args()
+authorization = "Basic " + base64.b64encode(given.user.encode()).decode()
+request = urllib.request.Request(given.url, given.body.encode(), {"Authorization": authorization})  # noqa: S310
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+try:
+    with opener.open(request, timeout=20) as answer:
+        sys.stdout.write(answer.read().decode())
+except urllib.error.HTTPError as error:
+    sys.stdout.write(error.read().decode())
