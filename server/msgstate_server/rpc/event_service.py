@@ -38,12 +38,14 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         committed = iter(outcomes)
         response = event_service_pb2.PublishEventsResponse(resume_token=Token.at(self._store.head).encode())
         for index in range(len(request.events)):
+            result = response.results.add()
             violations = refused.get(index)
             if violations is None:
-                disposition, position = next(committed)
-                response.results.add(disposition=DISPOSITIONS[disposition], position=position)
+                disposition, result.position = next(committed)
             else:
-                response.results.add(disposition=DISPOSITIONS[Disposition.REFUSED], violations=violations)
+                disposition = Disposition.REFUSED
+                result.violations.extend(violations)
+            result.disposition = DISPOSITIONS[disposition]
         return response
 
     def _admit(
