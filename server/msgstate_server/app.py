@@ -9,6 +9,7 @@ from typing import Final
 
 import structlog
 import uvicorn
+from starlette.applications import Starlette
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.ingest import Ingest
@@ -104,9 +105,9 @@ class Service:
 class _HttpServer(uvicorn.Server):
     """uvicorn within our own loop: it must neither take our signals nor choose our sockets."""
 
-    def __init__(self, app: "object") -> None:
+    def __init__(self, app: Starlette) -> None:
         config = uvicorn.Config(
-            app,  # type: ignore[arg-type]
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",

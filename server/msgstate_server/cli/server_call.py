@@ -8,13 +8,12 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from msgstate_server.cli.group import Failed
+from msgstate_server.cli.group import USAGE, Failed
 from msgstate_server.cli.text import printable
 
 CALL_SECONDS: Final = 10.0
 """How long a single call may take."""
 FAILED: Final = 1
-USAGE: Final = 2
 UNREACHABLE: Final = 3
 
 # A proxy for the web knows nothing of a server beside us.

@@ -10,7 +10,7 @@ from msgstate_server.domain.events import Event, EventAttributes, EventType
 _PROVIDER: Final = re.compile(limits.PROVIDER_PATTERN)
 _SHOWN: Final = 60
 
-_TEXT_LIMITS: Final = (
+TEXT_LIMITS: Final = (
     ("provider_type", limits.PROVIDER_TYPE_BYTES),
     ("event_id", limits.ID_BYTES),
     ("detail", limits.DETAIL_BYTES),
@@ -19,6 +19,7 @@ _TEXT_LIMITS: Final = (
     ("user_agent", limits.USER_AGENT_BYTES),
     ("ip_address", limits.IP_ADDRESS_BYTES),
 )
+"""The texts among an event's attributes, each with its limit in bytes."""
 
 
 class Violation(NamedTuple):
@@ -51,7 +52,7 @@ def _check_required(field: str, value: str, found: list[Violation]) -> None:
 
 
 def _check_attributes(attributes: EventAttributes, found: list[Violation]) -> None:
-    for field, limit in _TEXT_LIMITS:
+    for field, limit in TEXT_LIMITS:
         value = getattr(attributes, field)
         if value and _is_suspect(value, limit):
             found.extend(text_violations(field, value, limit))

@@ -108,6 +108,7 @@ class RecipientRecord(msgspec.Struct, array_like=True):
 class Unreadable(msgspec.Struct):
     """A recipient of whom a row holds what no msgstate writes: where it is, what is wrong, how many log rows it has."""
 
+    status_id: int
     where: str
     reason: str
     entries: int

@@ -15,7 +15,7 @@ _PAGE: Final = 1_000
 class Tail:
     """Follows the store's head. What a watcher needs of it is a position, so a slow one costs nothing."""
 
-    def __init__(self, store: Store, window: int = WINDOW) -> None:
+    def __init__(self, store: Store, window: int) -> None:
         """Start where the log stands."""
         self._store = store
         self._window = window

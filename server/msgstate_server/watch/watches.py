@@ -13,7 +13,7 @@ from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.filter import Predicate
 from msgstate_server.watch.start import Start, resolve
-from msgstate_server.watch.tail import Tail
+from msgstate_server.watch.tail import WINDOW, Tail
 from msgstate_server.watch.token import Token
 
 _SCAN: Final = 1_000
@@ -44,10 +44,10 @@ class Batch(NamedTuple):
 class Watches:
     """All watches of one server. Each holds a position and no queue: a slow one is served from the log."""
 
-    def __init__(self, store: Store, max_watchers: int = WATCHERS, window: int | None = None) -> None:
+    def __init__(self, store: Store, max_watchers: int = WATCHERS, window: int = WINDOW) -> None:
         """Prepare; `run` follows the store's head."""
         self._store = store
-        self._tail = Tail(store) if window is None else Tail(store, window)
+        self._tail = Tail(store, window)
         self._max_watchers = max_watchers
         self._draining = False
 

@@ -10,6 +10,7 @@ import msgspec
 from msgstate_server.domain import limits
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import normalize_id, normalize_recipient
+from msgstate_server.domain.validation import TEXT_LIMITS
 
 CUT: Final = "msgstate.cut"
 """The metadata key that names the fields that were cut."""
@@ -18,14 +19,8 @@ REPLACED: Final = "msgstate.replaced"
 ACCOUNT: Final = "account"
 """The metadata key of the account whose URL the event came in at."""
 
-_TEXTS: Final = (
-    ("provider_type", limits.PROVIDER_TYPE_BYTES),
-    ("detail", limits.DETAIL_BYTES),
-    ("enhanced_code", limits.ENHANCED_CODE_BYTES),
-    ("url", limits.URL_BYTES),
-    ("user_agent", limits.USER_AGENT_BYTES),
-    ("ip_address", limits.IP_ADDRESS_BYTES),
-)
+# An id is never cut: too long, it goes to quarantine.
+_TEXTS: Final = tuple((field, limit) for field, limit in TEXT_LIMITS if field != "event_id")
 _ALIASES: Final = "aliases"
 _METADATA: Final = "metadata"
 

@@ -24,7 +24,6 @@ _RECIPIENTS: Final = 500
 _ROWS: Final = 10_000
 
 _records: Final = msgspec.json.Decoder(list[RecipientRecord])
-_last_id: Final = msgspec.json.Decoder(list[tuple[tuple[int, Any], Any, Any, Any]])
 _places: Final = msgspec.json.Decoder(list[tuple[int, int]])
 
 
@@ -67,11 +66,12 @@ class SqliteAudit:
                 records: list[RecipientRecord | Unreadable] = list(_records.decode(page))
             except msgspec.ValidationError:
                 records = [_record(raw) for raw in msgspec.json.decode(page)]
-            for record in records:
-                yield record
             if not records:
                 return
-            after = _last_id.decode(page)[-1][0][0]
+            for record in records:
+                yield record
+            last = records[-1]
+            after = last.status_id if isinstance(last, Unreadable) else last.stored.id
 
     async def log(self) -> AsyncIterator[tuple[int, int]]:
         """See `Audit`."""
@@ -95,5 +95,5 @@ def _record(raw: list[Any]) -> RecipientRecord | Unreadable:
             try:
                 msgspec.convert(entry, LogEntry)
             except msgspec.ValidationError as entry_error:
-                return Unreadable(f"event {entry[0]}", str(entry_error), len(entries))
-        return Unreadable(f"status {status_id}", str(error), len(entries))
+                return Unreadable(status_id, f"event {entry[0]}", str(entry_error), len(entries))
+        return Unreadable(status_id, f"status {status_id}", str(error), len(entries))

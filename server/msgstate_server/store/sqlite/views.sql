@@ -5,7 +5,7 @@
 -- StoredStatus: [id, RecipientStatus]
 CREATE TEMP VIEW status_json AS
 SELECT
-    id, message_hash, recipient_hash, provider, message_id, recipient, evidence, aliases,
+    id, message_hash, recipient_hash, aliases,
     json_array(id, json_array(
         provider, message_id, recipient, evidence, version, position,
         queued_time, sent_time, delivered_time, engaged_time, failed_time, suppressed_time,
@@ -18,7 +18,7 @@ FROM recipient_status;
 -- LogEntry: [position, Event, key, from, to, version, commit_time]
 CREATE TEMP VIEW entry_json AS
 SELECT
-    event.position, event.status_id, event.commit_time,
+    event.position, event.status_id,
     json_array(
         event.position,
         json_array(
