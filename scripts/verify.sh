@@ -16,3 +16,4 @@ if [ -n "$stale" ]; then
 fi
 .venv/bin/buf lint
 .venv/bin/buf format --diff --exit-code
+.venv/bin/buf breaking --against protos/released.binpb

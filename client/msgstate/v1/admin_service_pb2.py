@@ -23,42 +23,46 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from msgstate.v1 import event_pb2 as msgstate_dot_v1_dot_event__pb2
 from msgstate.v1 import event_service_pb2 as msgstate_dot_v1_dot_event__service__pb2
+from msgstate.v1 import message_status_service_pb2 as msgstate_dot_v1_dot_message__status__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmsgstate/v1/admin_service.proto\x12\x0bmsgstate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fmsgstate/v1/event_service.proto\"4\n\x11QuarantineProblem\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xbb\x01\n\x12QuarantinedPayload\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x31\n\rreceived_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08problems\x18\x05 \x03(\x0b\x32\x1e.msgstate.v1.QuarantineProblem\x12\x11\n\tbody_size\x18\x06 \x01(\x03\"P\n\x15ListQuarantineRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\"d\n\x16ListQuarantineResponse\x12\x31\n\x08payloads\x18\x01 \x03(\x0b\x32\x1f.msgstate.v1.QuarantinedPayload\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x15GetQuarantinedRequest\x12\n\n\x02id\x18\x01 \x01(\x03\"Y\n\x16GetQuarantinedResponse\x12\x30\n\x07payload\x18\x01 \x01(\x0b\x32\x1f.msgstate.v1.QuarantinedPayload\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\"\'\n\x18ReplayQuarantinedRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x03\"w\n\x0cReplayResult\x12\n\n\x02id\x18\x01 \x01(\x03\x12)\n\x07results\x18\x02 \x03(\x0b\x32\x18.msgstate.v1.EventResult\x12\x30\n\x08problems\x18\x03 \x03(\x0b\x32\x1e.msgstate.v1.QuarantineProblem\"G\n\x19ReplayQuarantinedResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.msgstate.v1.ReplayResult\"(\n\x19\x44iscardQuarantinedRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x03\"/\n\x1a\x44iscardQuarantinedResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\"%\n\x11GetPayloadRequest\x12\x10\n\x08position\x18\x01 \x01(\x03\"h\n\x12GetPayloadResponse\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x31\n\rreceived_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x32\xe2\x03\n\x0c\x41\x64minService\x12Y\n\x0eListQuarantine\x12\".msgstate.v1.ListQuarantineRequest\x1a#.msgstate.v1.ListQuarantineResponse\x12[\n\x0eGetQuarantined\x12\".msgstate.v1.GetQuarantinedRequest\x1a#.msgstate.v1.GetQuarantinedResponse0\x01\x12\x62\n\x11ReplayQuarantined\x12%.msgstate.v1.ReplayQuarantinedRequest\x1a&.msgstate.v1.ReplayQuarantinedResponse\x12\x65\n\x12\x44iscardQuarantined\x12&.msgstate.v1.DiscardQuarantinedRequest\x1a\'.msgstate.v1.DiscardQuarantinedResponse\x12O\n\nGetPayload\x12\x1e.msgstate.v1.GetPayloadRequest\x1a\x1f.msgstate.v1.GetPayloadResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmsgstate/v1/admin_service.proto\x12\x0bmsgstate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17msgstate/v1/event.proto\x1a\x1fmsgstate/v1/event_service.proto\x1a(msgstate/v1/message_status_service.proto\"4\n\x11QuarantineProblem\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\xbb\x01\n\x12QuarantinedPayload\x12\n\n\x02id\x18\x01 \x01(\x03\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x03 \x01(\t\x12\x31\n\rreceived_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x08problems\x18\x05 \x03(\x0b\x32\x1e.msgstate.v1.QuarantineProblem\x12\x11\n\tbody_size\x18\x06 \x01(\x03\"j\n\x15ListQuarantineRequest\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x18\n\x10include_replayed\x18\x04 \x01(\x08\"d\n\x16ListQuarantineResponse\x12\x31\n\x08payloads\x18\x01 \x03(\x0b\x32\x1f.msgstate.v1.QuarantinedPayload\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"#\n\x15GetQuarantinedRequest\x12\n\n\x02id\x18\x01 \x01(\x03\"X\n\x10QuarantinedEvent\x12\x0f\n\x07pointer\x18\x01 \x01(\t\x12!\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.msgstate.v1.Event\x12\x10\n\x08position\x18\x03 \x01(\x03\"\x88\x01\n\x16GetQuarantinedResponse\x12\x30\n\x07payload\x18\x01 \x01(\x0b\x32\x1f.msgstate.v1.QuarantinedPayload\x12\r\n\x05\x63hunk\x18\x02 \x01(\x0c\x12-\n\x06\x65vents\x18\x03 \x03(\x0b\x32\x1d.msgstate.v1.QuarantinedEvent\"\'\n\x18ReplayQuarantinedRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x03\"\xa0\x01\n\x0cReplayResult\x12\n\n\x02id\x18\x01 \x01(\x03\x12)\n\x07results\x18\x02 \x03(\x0b\x32\x18.msgstate.v1.EventResult\x12\x30\n\x08problems\x18\x03 \x03(\x0b\x32\x1e.msgstate.v1.QuarantineProblem\x12\'\n\x05\x65rror\x18\x04 \x01(\x0b\x32\x18.msgstate.v1.LookupError\"G\n\x19ReplayQuarantinedResponse\x12*\n\x07results\x18\x01 \x03(\x0b\x32\x19.msgstate.v1.ReplayResult\"(\n\x19\x44iscardQuarantinedRequest\x12\x0b\n\x03ids\x18\x01 \x03(\x03\"/\n\x1a\x44iscardQuarantinedResponse\x12\x11\n\tdiscarded\x18\x01 \x01(\x05\"%\n\x11GetPayloadRequest\x12\x10\n\x08position\x18\x01 \x01(\x03\"h\n\x12GetPayloadResponse\x12\x10\n\x08provider\x18\x01 \x01(\t\x12\x31\n\rreceived_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\x32\xe2\x03\n\x0c\x41\x64minService\x12Y\n\x0eListQuarantine\x12\".msgstate.v1.ListQuarantineRequest\x1a#.msgstate.v1.ListQuarantineResponse\x12[\n\x0eGetQuarantined\x12\".msgstate.v1.GetQuarantinedRequest\x1a#.msgstate.v1.GetQuarantinedResponse0\x01\x12\x62\n\x11ReplayQuarantined\x12%.msgstate.v1.ReplayQuarantinedRequest\x1a&.msgstate.v1.ReplayQuarantinedResponse\x12\x65\n\x12\x44iscardQuarantined\x12&.msgstate.v1.DiscardQuarantinedRequest\x1a\'.msgstate.v1.DiscardQuarantinedResponse\x12O\n\nGetPayload\x12\x1e.msgstate.v1.GetPayloadRequest\x1a\x1f.msgstate.v1.GetPayloadResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'msgstate.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUARANTINEPROBLEM']._serialized_start=114
-  _globals['_QUARANTINEPROBLEM']._serialized_end=166
-  _globals['_QUARANTINEDPAYLOAD']._serialized_start=169
-  _globals['_QUARANTINEDPAYLOAD']._serialized_end=356
-  _globals['_LISTQUARANTINEREQUEST']._serialized_start=358
-  _globals['_LISTQUARANTINEREQUEST']._serialized_end=438
-  _globals['_LISTQUARANTINERESPONSE']._serialized_start=440
-  _globals['_LISTQUARANTINERESPONSE']._serialized_end=540
-  _globals['_GETQUARANTINEDREQUEST']._serialized_start=542
-  _globals['_GETQUARANTINEDREQUEST']._serialized_end=577
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=579
-  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=668
-  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_start=670
-  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_end=709
-  _globals['_REPLAYRESULT']._serialized_start=711
-  _globals['_REPLAYRESULT']._serialized_end=830
-  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_start=832
-  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_end=903
-  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_start=905
-  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_end=945
-  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_start=947
-  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_end=994
-  _globals['_GETPAYLOADREQUEST']._serialized_start=996
-  _globals['_GETPAYLOADREQUEST']._serialized_end=1033
-  _globals['_GETPAYLOADRESPONSE']._serialized_start=1035
-  _globals['_GETPAYLOADRESPONSE']._serialized_end=1139
-  _globals['_ADMINSERVICE']._serialized_start=1142
-  _globals['_ADMINSERVICE']._serialized_end=1624
+  _globals['_QUARANTINEPROBLEM']._serialized_start=181
+  _globals['_QUARANTINEPROBLEM']._serialized_end=233
+  _globals['_QUARANTINEDPAYLOAD']._serialized_start=236
+  _globals['_QUARANTINEDPAYLOAD']._serialized_end=423
+  _globals['_LISTQUARANTINEREQUEST']._serialized_start=425
+  _globals['_LISTQUARANTINEREQUEST']._serialized_end=531
+  _globals['_LISTQUARANTINERESPONSE']._serialized_start=533
+  _globals['_LISTQUARANTINERESPONSE']._serialized_end=633
+  _globals['_GETQUARANTINEDREQUEST']._serialized_start=635
+  _globals['_GETQUARANTINEDREQUEST']._serialized_end=670
+  _globals['_QUARANTINEDEVENT']._serialized_start=672
+  _globals['_QUARANTINEDEVENT']._serialized_end=760
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_start=763
+  _globals['_GETQUARANTINEDRESPONSE']._serialized_end=899
+  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_start=901
+  _globals['_REPLAYQUARANTINEDREQUEST']._serialized_end=940
+  _globals['_REPLAYRESULT']._serialized_start=943
+  _globals['_REPLAYRESULT']._serialized_end=1103
+  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_start=1105
+  _globals['_REPLAYQUARANTINEDRESPONSE']._serialized_end=1176
+  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_start=1178
+  _globals['_DISCARDQUARANTINEDREQUEST']._serialized_end=1218
+  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_start=1220
+  _globals['_DISCARDQUARANTINEDRESPONSE']._serialized_end=1267
+  _globals['_GETPAYLOADREQUEST']._serialized_start=1269
+  _globals['_GETPAYLOADREQUEST']._serialized_end=1306
+  _globals['_GETPAYLOADRESPONSE']._serialized_start=1308
+  _globals['_GETPAYLOADRESPONSE']._serialized_end=1412
+  _globals['_ADMINSERVICE']._serialized_start=1415
+  _globals['_ADMINSERVICE']._serialized_end=1897
 # @@protoc_insertion_point(module_scope)

@@ -8,7 +8,9 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from msgstate.v1 import event_pb2 as _event_pb2
 from msgstate.v1 import event_service_pb2 as _event_service_pb2
+from msgstate.v1 import message_status_service_pb2 as _message_status_service_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -72,7 +74,7 @@ class QuarantinedPayload(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineProblem]:
-        """What was not understood, part by part."""
+        """What was not understood when it was last read, part by part; empty once a replay understood all of it."""
 
     def __init__(
         self,
@@ -101,22 +103,28 @@ class ListQuarantineRequest(_message.Message):
     PROVIDER_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    INCLUDE_REPLAYED_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Only this provider's; empty for all."""
     page_size: _builtins.int
     """How many, 1 to 1,000; 0 means 100; others are clamped."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first."""
+    include_replayed: _builtins.bool
+    """Whether to list those too of which a replay understood everything. They are kept until they are discarded, so that
+    the replay can be repeated.
+    """
     def __init__(
         self,
         *,
         provider: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        include_replayed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["include_replayed", b"include_replayed", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -173,28 +181,66 @@ class GetQuarantinedRequest(_message.Message):
 Global___GetQuarantinedRequest: _TypeAlias = GetQuarantinedRequest  # noqa: Y015
 
 @_typing.final
+class QuarantinedEvent(_message.Message):
+    """An event that a quarantined body holds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    POINTER_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    pointer: _builtins.str
+    """A JSON pointer to the part of the body that it stands in."""
+    position: _builtins.int
+    """Its place in the log; 0 where it is not in the log, so that a replay would publish it."""
+    @_builtins.property
+    def event(self) -> _event_pb2.Event:
+        """The event, as it is read now."""
+
+    def __init__(
+        self,
+        *,
+        pointer: _builtins.str = ...,
+        event: _event_pb2.Event | None = ...,
+        position: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "pointer", b"pointer", "position", b"position"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuarantinedEvent: _TypeAlias = QuarantinedEvent  # noqa: Y015
+
+@_typing.final
 class GetQuarantinedResponse(_message.Message):
-    """Part of the answer."""
+    """Part of the answer: first what it is, then the events in it, then the body."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAYLOAD_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
     """The next bytes of the body, at most 256 KiB."""
     @_builtins.property
     def payload(self) -> Global___QuarantinedPayload:
         """What it is; set in the first response alone."""
 
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantinedEvent]:
+        """The next of the events that are understood now, in the body's order."""
+
     def __init__(
         self,
         *,
         payload: Global___QuarantinedPayload | None = ...,
         chunk: _builtins.bytes = ...,
+        events: _abc.Iterable[Global___QuarantinedEvent] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "payload", b"payload"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "events", b"events", "payload", b"payload"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -233,6 +279,7 @@ class ReplayResult(_message.Message):
     ID_FIELD_NUMBER: _builtins.int
     RESULTS_FIELD_NUMBER: _builtins.int
     PROBLEMS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
     id: _builtins.int
     """Its id."""
     @_builtins.property
@@ -241,7 +288,11 @@ class ReplayResult(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineProblem]:
-        """What is still not understood; while there is any, it stays in quarantine."""
+        """What is still not understood; while there is any, it is listed."""
+
+    @_builtins.property
+    def error(self) -> _message_status_service_pb2.LookupError:
+        """Why it could not be replayed: QUARANTINED_NOT_FOUND (NOT_FOUND), where it was discarded or never there."""
 
     def __init__(
         self,
@@ -249,10 +300,11 @@ class ReplayResult(_message.Message):
         id: _builtins.int = ...,
         results: _abc.Iterable[_event_service_pb2.EventResult] | None = ...,
         problems: _abc.Iterable[Global___QuarantineProblem] | None = ...,
+        error: _message_status_service_pb2.LookupError | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["error", b"error"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "problems", b"problems", "results", b"results"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "id", b"id", "problems", b"problems", "results", b"results"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

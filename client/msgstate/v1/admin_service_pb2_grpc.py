@@ -68,27 +68,36 @@ class AdminServiceServicer(object):
 
     def ListQuarantine(self, request, context):
         """Lists what is in quarantine, newest first.
+
+        Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetQuarantined(self, request, context):
-        """Gives one quarantined body whole, in chunks.
+        """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
+
+        Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReplayQuarantined(self, request, context):
-        """Reads quarantined bodies again, after a mend. Safe to repeat.
+        """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
+        webhook came. Safe to repeat: what was published already is a DUPLICATE.
+
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscardQuarantined(self, request, context):
-        """Throws quarantined bodies away.
+        """Throws quarantined bodies away. The events that were understood stay.
+
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -96,6 +105,9 @@ class AdminServiceServicer(object):
 
     def GetPayload(self, request, context):
         """Gives the raw body that brought an event, in chunks.
+
+        Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
+        no such event.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,15 +34,32 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     ListQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListQuarantineRequest, _admin_service_pb2.ListQuarantineResponse]
-    """Lists what is in quarantine, newest first."""
+    """Lists what is in quarantine, newest first.
+
+    Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
+    """
     GetQuarantined: _grpc.UnaryStreamMultiCallable[_admin_service_pb2.GetQuarantinedRequest, _admin_service_pb2.GetQuarantinedResponse]
-    """Gives one quarantined body whole, in chunks."""
+    """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
+
+    Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+    """
     ReplayQuarantined: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ReplayQuarantinedRequest, _admin_service_pb2.ReplayQuarantinedResponse]
-    """Reads quarantined bodies again, after a mend. Safe to repeat."""
+    """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
+    webhook came. Safe to repeat: what was published already is a DUPLICATE.
+
+    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    """
     DiscardQuarantined: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DiscardQuarantinedRequest, _admin_service_pb2.DiscardQuarantinedResponse]
-    """Throws quarantined bodies away."""
+    """Throws quarantined bodies away. The events that were understood stay.
+
+    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    """
     GetPayload: _grpc.UnaryStreamMultiCallable[_admin_service_pb2.GetPayloadRequest, _admin_service_pb2.GetPayloadResponse]
-    """Gives the raw body that brought an event, in chunks."""
+    """Gives the raw body that brought an event, in chunks.
+
+    Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
+    no such event.
+    """
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -50,15 +67,32 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListQuarantine: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListQuarantineRequest, _admin_service_pb2.ListQuarantineResponse]  # type: ignore[assignment]
-    """Lists what is in quarantine, newest first."""
+    """Lists what is in quarantine, newest first.
+
+    Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
+    """
     GetQuarantined: _aio.UnaryStreamMultiCallable[_admin_service_pb2.GetQuarantinedRequest, _admin_service_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
-    """Gives one quarantined body whole, in chunks."""
+    """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
+
+    Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+    """
     ReplayQuarantined: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReplayQuarantinedRequest, _admin_service_pb2.ReplayQuarantinedResponse]  # type: ignore[assignment]
-    """Reads quarantined bodies again, after a mend. Safe to repeat."""
+    """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
+    webhook came. Safe to repeat: what was published already is a DUPLICATE.
+
+    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    """
     DiscardQuarantined: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DiscardQuarantinedRequest, _admin_service_pb2.DiscardQuarantinedResponse]  # type: ignore[assignment]
-    """Throws quarantined bodies away."""
+    """Throws quarantined bodies away. The events that were understood stay.
+
+    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    """
     GetPayload: _aio.UnaryStreamMultiCallable[_admin_service_pb2.GetPayloadRequest, _admin_service_pb2.GetPayloadResponse]  # type: ignore[assignment]
-    """Gives the raw body that brought an event, in chunks."""
+    """Gives the raw body that brought an event, in chunks.
+
+    Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
+    no such event.
+    """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Shows what could not be understood, replays it after a mend, and gives out the raw bodies of webhooks."""
@@ -69,7 +103,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListQuarantineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListQuarantineResponse, _abc.Awaitable[_admin_service_pb2.ListQuarantineResponse]]:
-        """Lists what is in quarantine, newest first."""
+        """Lists what is in quarantine, newest first.
+
+        Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
+        """
 
     @_abc_1.abstractmethod
     def GetQuarantined(
@@ -77,7 +114,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.GetQuarantinedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_admin_service_pb2.GetQuarantinedResponse], _abc.AsyncIterator[_admin_service_pb2.GetQuarantinedResponse]]:
-        """Gives one quarantined body whole, in chunks."""
+        """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
+
+        Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+        """
 
     @_abc_1.abstractmethod
     def ReplayQuarantined(
@@ -85,7 +125,11 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ReplayQuarantinedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ReplayQuarantinedResponse, _abc.Awaitable[_admin_service_pb2.ReplayQuarantinedResponse]]:
-        """Reads quarantined bodies again, after a mend. Safe to repeat."""
+        """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
+        webhook came. Safe to repeat: what was published already is a DUPLICATE.
+
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+        """
 
     @_abc_1.abstractmethod
     def DiscardQuarantined(
@@ -93,7 +137,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.DiscardQuarantinedRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.DiscardQuarantinedResponse, _abc.Awaitable[_admin_service_pb2.DiscardQuarantinedResponse]]:
-        """Throws quarantined bodies away."""
+        """Throws quarantined bodies away. The events that were understood stay.
+
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+        """
 
     @_abc_1.abstractmethod
     def GetPayload(
@@ -101,6 +148,10 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.GetPayloadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_admin_service_pb2.GetPayloadResponse], _abc.AsyncIterator[_admin_service_pb2.GetPayloadResponse]]:
-        """Gives the raw body that brought an event, in chunks."""
+        """Gives the raw body that brought an event, in chunks.
+
+        Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
+        no such event.
+        """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,29 +25,29 @@ _sym_db = _symbol_database.Default()
 from msgstate.v1 import event_pb2 as msgstate_dot_v1_dot_event__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmsgstate/v1/event_service.proto\x12\x0bmsgstate.v1\x1a\x17msgstate/v1/event.proto\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\":\n\x14PublishEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.msgstate.v1.Event\"\x7f\n\x0b\x45ventResult\x12-\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32\x18.msgstate.v1.Disposition\x12\x10\n\x08position\x18\x02 \x01(\x03\x12/\n\nviolations\x18\x03 \x03(\x0b\x32\x1b.msgstate.v1.FieldViolation\"X\n\x15PublishEventsResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.msgstate.v1.EventResult\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"K\n\x13StreamEventsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\"\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x12.msgstate.v1.Event\"N\n\x0cRefusedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12/\n\nviolations\x18\x02 \x03(\x0b\x32\x1b.msgstate.v1.FieldViolation\"\x90\x01\n\x14StreamEventsResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x05\x12\x12\n\nduplicates\x18\x03 \x01(\x05\x12*\n\x07refused\x18\x04 \x03(\x0b\x32\x19.msgstate.v1.RefusedEvent\x12\x14\n\x0cresume_token\x18\x05 \x01(\t*x\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ACCEPTED\x10\x01\x12\x19\n\x15\x44ISPOSITION_DUPLICATE\x10\x02\x12\x17\n\x13\x44ISPOSITION_REFUSED\x10\x03\x32\xbf\x01\n\x0c\x45ventService\x12V\n\rPublishEvents\x12!.msgstate.v1.PublishEventsRequest\x1a\".msgstate.v1.PublishEventsResponse\x12W\n\x0cStreamEvents\x12 .msgstate.v1.StreamEventsRequest\x1a!.msgstate.v1.StreamEventsResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmsgstate/v1/event_service.proto\x12\x0bmsgstate.v1\x1a\x17msgstate/v1/event.proto\"4\n\x0e\x46ieldViolation\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\":\n\x14PublishEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.msgstate.v1.Event\"\x90\x01\n\x0b\x45ventResult\x12-\n\x0b\x64isposition\x18\x01 \x01(\x0e\x32\x18.msgstate.v1.Disposition\x12\x10\n\x08position\x18\x02 \x01(\x03\x12/\n\nviolations\x18\x03 \x03(\x0b\x32\x1b.msgstate.v1.FieldViolation\x12\x0f\n\x07pointer\x18\x04 \x01(\t\"X\n\x15PublishEventsResponse\x12)\n\x07results\x18\x01 \x03(\x0b\x32\x18.msgstate.v1.EventResult\x12\x14\n\x0cresume_token\x18\x02 \x01(\t\"K\n\x13StreamEventsRequest\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\"\n\x06\x65vents\x18\x02 \x03(\x0b\x32\x12.msgstate.v1.Event\"N\n\x0cRefusedEvent\x12\r\n\x05index\x18\x01 \x01(\x05\x12/\n\nviolations\x18\x02 \x03(\x0b\x32\x1b.msgstate.v1.FieldViolation\"\x90\x01\n\x14StreamEventsResponse\x12\x10\n\x08\x62\x61tch_id\x18\x01 \x01(\x03\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x02 \x01(\x05\x12\x12\n\nduplicates\x18\x03 \x01(\x05\x12*\n\x07refused\x18\x04 \x03(\x0b\x32\x19.msgstate.v1.RefusedEvent\x12\x14\n\x0cresume_token\x18\x05 \x01(\t*x\n\x0b\x44isposition\x12\x1b\n\x17\x44ISPOSITION_UNSPECIFIED\x10\x00\x12\x18\n\x14\x44ISPOSITION_ACCEPTED\x10\x01\x12\x19\n\x15\x44ISPOSITION_DUPLICATE\x10\x02\x12\x17\n\x13\x44ISPOSITION_REFUSED\x10\x03\x32\xbf\x01\n\x0c\x45ventService\x12V\n\rPublishEvents\x12!.msgstate.v1.PublishEventsRequest\x1a\".msgstate.v1.PublishEventsResponse\x12W\n\x0cStreamEvents\x12 .msgstate.v1.StreamEventsRequest\x1a!.msgstate.v1.StreamEventsResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'msgstate.v1.event_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DISPOSITION']._serialized_start=710
-  _globals['_DISPOSITION']._serialized_end=830
+  _globals['_DISPOSITION']._serialized_start=728
+  _globals['_DISPOSITION']._serialized_end=848
   _globals['_FIELDVIOLATION']._serialized_start=73
   _globals['_FIELDVIOLATION']._serialized_end=125
   _globals['_PUBLISHEVENTSREQUEST']._serialized_start=127
   _globals['_PUBLISHEVENTSREQUEST']._serialized_end=185
-  _globals['_EVENTRESULT']._serialized_start=187
-  _globals['_EVENTRESULT']._serialized_end=314
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=316
-  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=404
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=406
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=481
-  _globals['_REFUSEDEVENT']._serialized_start=483
-  _globals['_REFUSEDEVENT']._serialized_end=561
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=564
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=708
-  _globals['_EVENTSERVICE']._serialized_start=833
-  _globals['_EVENTSERVICE']._serialized_end=1024
+  _globals['_EVENTRESULT']._serialized_start=188
+  _globals['_EVENTRESULT']._serialized_end=332
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_start=334
+  _globals['_PUBLISHEVENTSRESPONSE']._serialized_end=422
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=424
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=499
+  _globals['_REFUSEDEVENT']._serialized_start=501
+  _globals['_REFUSEDEVENT']._serialized_end=579
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=582
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=726
+  _globals['_EVENTSERVICE']._serialized_start=851
+  _globals['_EVENTSERVICE']._serialized_end=1042
 # @@protoc_insertion_point(module_scope)

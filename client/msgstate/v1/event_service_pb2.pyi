@@ -107,10 +107,13 @@ class EventResult(_message.Message):
     DISPOSITION_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     VIOLATIONS_FIELD_NUMBER: _builtins.int
+    POINTER_FIELD_NUMBER: _builtins.int
     disposition: Global___Disposition.ValueType
     """Whether it was accepted."""
     position: _builtins.int
     """Its place in the log; of a duplicate, the place of the one that stands; 0 where it was refused."""
+    pointer: _builtins.str
+    """Of a replayed webhook: a JSON pointer to the part of the body that the event stands in. Empty otherwise."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
         """Why it was refused: the fields that broke a rule, at most 20."""
@@ -121,10 +124,11 @@ class EventResult(_message.Message):
         disposition: Global___Disposition.ValueType = ...,
         position: _builtins.int = ...,
         violations: _abc.Iterable[Global___FieldViolation] | None = ...,
+        pointer: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "position", b"position", "violations", b"violations"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disposition", b"disposition", "pointer", b"pointer", "position", b"position", "violations", b"violations"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -65,7 +65,13 @@ class EventServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def StreamEvents(self, request_iterator, context):
-        """Publishes batches over one stream, each acknowledged when it is durable. Half-close it to be told when all are.
+        """Publishes batches over one stream, each acknowledged when it is durable, in the order in which they were sent. The
+        server reads only as far ahead as it may hold in memory, so a fast sender is slowed down by flow control. Half-close
+        the stream to be told when all is durable: it ends with OK after the last acknowledgement.
+
+        Errors end the stream, after the acknowledgement of every batch before: INVALID_ARGUMENT with reason BATCH_TOO_LARGE
+        for a batch over the limits; UNAVAILABLE with RetryInfo while the service drains or its store is away. What was not
+        acknowledged may be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

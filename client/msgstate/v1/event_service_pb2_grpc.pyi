@@ -43,7 +43,14 @@ class EventServiceStub:
     service drains or its store is away.
     """
     StreamEvents: _grpc.StreamStreamMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]
-    """Publishes batches over one stream, each acknowledged when it is durable. Half-close it to be told when all are."""
+    """Publishes batches over one stream, each acknowledged when it is durable, in the order in which they were sent. The
+    server reads only as far ahead as it may hold in memory, so a fast sender is slowed down by flow control. Half-close
+    the stream to be told when all is durable: it ends with OK after the last acknowledgement.
+
+    Errors end the stream, after the acknowledgement of every batch before: INVALID_ARGUMENT with reason BATCH_TOO_LARGE
+    for a batch over the limits; UNAVAILABLE with RetryInfo while the service drains or its store is away. What was not
+    acknowledged may be sent again.
+    """
 
 @_typing.type_check_only
 class EventServiceAsyncStub(EventServiceStub):
@@ -60,7 +67,14 @@ class EventServiceAsyncStub(EventServiceStub):
     service drains or its store is away.
     """
     StreamEvents: _aio.StreamStreamMultiCallable[_event_service_pb2.StreamEventsRequest, _event_service_pb2.StreamEventsResponse]  # type: ignore[assignment]
-    """Publishes batches over one stream, each acknowledged when it is durable. Half-close it to be told when all are."""
+    """Publishes batches over one stream, each acknowledged when it is durable, in the order in which they were sent. The
+    server reads only as far ahead as it may hold in memory, so a fast sender is slowed down by flow control. Half-close
+    the stream to be told when all is durable: it ends with OK after the last acknowledgement.
+
+    Errors end the stream, after the acknowledgement of every batch before: INVALID_ARGUMENT with reason BATCH_TOO_LARGE
+    for a batch over the limits; UNAVAILABLE with RetryInfo while the service drains or its store is away. What was not
+    acknowledged may be sent again.
+    """
 
 class EventServiceServicer(metaclass=_abc_1.ABCMeta):
     """Takes events from senders and from collectors of webhooks. Both rpcs answer only when the events are durable, and both
@@ -86,6 +100,13 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_event_service_pb2.StreamEventsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_event_service_pb2.StreamEventsResponse], _abc.AsyncIterator[_event_service_pb2.StreamEventsResponse]]:
-        """Publishes batches over one stream, each acknowledged when it is durable. Half-close it to be told when all are."""
+        """Publishes batches over one stream, each acknowledged when it is durable, in the order in which they were sent. The
+        server reads only as far ahead as it may hold in memory, so a fast sender is slowed down by flow control. Half-close
+        the stream to be told when all is durable: it ends with OK after the last acknowledgement.
+
+        Errors end the stream, after the acknowledgement of every batch before: INVALID_ARGUMENT with reason BATCH_TOO_LARGE
+        for a batch over the limits; UNAVAILABLE with RetryInfo while the service drains or its store is away. What was not
+        acknowledged may be sent again.
+        """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -84,7 +84,11 @@ class MessageStatusServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetMessageStatuses(self, request, context):
-        """Gives the statuses of up to 500 messages, in request order, 5 recipients each; errors come per key.
+        """Gives the statuses of up to 500 messages, in request order, at most 5 recipients each; state and counts cover all
+        recipients. Errors come per key: those of GetMessageStatus, and RESPONSE_TOO_LARGE (RESOURCE_EXHAUSTED) in place of
+        what does not fit into 1 MiB.
+
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 500 keys.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -92,14 +96,19 @@ class MessageStatusServiceServicer(object):
 
     def ListMessageStatuses(self, request, context):
         """Lists recipients' statuses by first appearance, newest first, an order that never changes. Filters apply when a page
-        is read; what matches throughout is returned exactly once.
+        is read; what matches throughout is returned exactly once. A page may hold fewer than were asked for, or none, and
+        still not be the last: the list ends where `next_page_token` is empty.
+
+        Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another filter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMessageHistory(self, request, context):
-        """Lists a message's events in log order.
+        """Lists a message's events in log order, as far as they are retained.
+
+        Errors: those of GetMessageStatus; INVALID_ARGUMENT for a malformed page token, or one of another message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

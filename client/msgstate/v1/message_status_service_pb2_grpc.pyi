@@ -42,13 +42,24 @@ class MessageStatusServiceStub:
     several messages (up to 10 are named; set `provider`, or use the message id); INVALID_ARGUMENT for a malformed field.
     """
     BatchGetMessageStatuses: _grpc.UnaryUnaryMultiCallable[_message_status_service_pb2.BatchGetMessageStatusesRequest, _message_status_service_pb2.BatchGetMessageStatusesResponse]
-    """Gives the statuses of up to 500 messages, in request order, 5 recipients each; errors come per key."""
+    """Gives the statuses of up to 500 messages, in request order, at most 5 recipients each; state and counts cover all
+    recipients. Errors come per key: those of GetMessageStatus, and RESPONSE_TOO_LARGE (RESOURCE_EXHAUSTED) in place of
+    what does not fit into 1 MiB.
+
+    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 500 keys.
+    """
     ListMessageStatuses: _grpc.UnaryUnaryMultiCallable[_message_status_service_pb2.ListMessageStatusesRequest, _message_status_service_pb2.ListMessageStatusesResponse]
     """Lists recipients' statuses by first appearance, newest first, an order that never changes. Filters apply when a page
-    is read; what matches throughout is returned exactly once.
+    is read; what matches throughout is returned exactly once. A page may hold fewer than were asked for, or none, and
+    still not be the last: the list ends where `next_page_token` is empty.
+
+    Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another filter.
     """
     GetMessageHistory: _grpc.UnaryUnaryMultiCallable[_message_status_service_pb2.GetMessageHistoryRequest, _message_status_service_pb2.GetMessageHistoryResponse]
-    """Lists a message's events in log order."""
+    """Lists a message's events in log order, as far as they are retained.
+
+    Errors: those of GetMessageStatus; INVALID_ARGUMENT for a malformed page token, or one of another message.
+    """
     WatchTransitions: _grpc.UnaryStreamMultiCallable[_message_status_service_pb2.WatchTransitionsRequest, _message_status_service_pb2.WatchTransitionsResponse]
     """Streams every transition from where the caller stopped: ordered by position, nothing within the log left out, nothing
     twice on one stream, resumable from any token. The first response comes at once, and every response carries a token;
@@ -81,13 +92,24 @@ class MessageStatusServiceAsyncStub(MessageStatusServiceStub):
     several messages (up to 10 are named; set `provider`, or use the message id); INVALID_ARGUMENT for a malformed field.
     """
     BatchGetMessageStatuses: _aio.UnaryUnaryMultiCallable[_message_status_service_pb2.BatchGetMessageStatusesRequest, _message_status_service_pb2.BatchGetMessageStatusesResponse]  # type: ignore[assignment]
-    """Gives the statuses of up to 500 messages, in request order, 5 recipients each; errors come per key."""
+    """Gives the statuses of up to 500 messages, in request order, at most 5 recipients each; state and counts cover all
+    recipients. Errors come per key: those of GetMessageStatus, and RESPONSE_TOO_LARGE (RESOURCE_EXHAUSTED) in place of
+    what does not fit into 1 MiB.
+
+    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 500 keys.
+    """
     ListMessageStatuses: _aio.UnaryUnaryMultiCallable[_message_status_service_pb2.ListMessageStatusesRequest, _message_status_service_pb2.ListMessageStatusesResponse]  # type: ignore[assignment]
     """Lists recipients' statuses by first appearance, newest first, an order that never changes. Filters apply when a page
-    is read; what matches throughout is returned exactly once.
+    is read; what matches throughout is returned exactly once. A page may hold fewer than were asked for, or none, and
+    still not be the last: the list ends where `next_page_token` is empty.
+
+    Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another filter.
     """
     GetMessageHistory: _aio.UnaryUnaryMultiCallable[_message_status_service_pb2.GetMessageHistoryRequest, _message_status_service_pb2.GetMessageHistoryResponse]  # type: ignore[assignment]
-    """Lists a message's events in log order."""
+    """Lists a message's events in log order, as far as they are retained.
+
+    Errors: those of GetMessageStatus; INVALID_ARGUMENT for a malformed page token, or one of another message.
+    """
     WatchTransitions: _aio.UnaryStreamMultiCallable[_message_status_service_pb2.WatchTransitionsRequest, _message_status_service_pb2.WatchTransitionsResponse]  # type: ignore[assignment]
     """Streams every transition from where the caller stopped: ordered by position, nothing within the log left out, nothing
     twice on one stream, resumable from any token. The first response comes at once, and every response carries a token;
@@ -129,7 +151,12 @@ class MessageStatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _message_status_service_pb2.BatchGetMessageStatusesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_message_status_service_pb2.BatchGetMessageStatusesResponse, _abc.Awaitable[_message_status_service_pb2.BatchGetMessageStatusesResponse]]:
-        """Gives the statuses of up to 500 messages, in request order, 5 recipients each; errors come per key."""
+        """Gives the statuses of up to 500 messages, in request order, at most 5 recipients each; state and counts cover all
+        recipients. Errors come per key: those of GetMessageStatus, and RESPONSE_TOO_LARGE (RESOURCE_EXHAUSTED) in place of
+        what does not fit into 1 MiB.
+
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 500 keys.
+        """
 
     @_abc_1.abstractmethod
     def ListMessageStatuses(
@@ -138,7 +165,10 @@ class MessageStatusServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_message_status_service_pb2.ListMessageStatusesResponse, _abc.Awaitable[_message_status_service_pb2.ListMessageStatusesResponse]]:
         """Lists recipients' statuses by first appearance, newest first, an order that never changes. Filters apply when a page
-        is read; what matches throughout is returned exactly once.
+        is read; what matches throughout is returned exactly once. A page may hold fewer than were asked for, or none, and
+        still not be the last: the list ends where `next_page_token` is empty.
+
+        Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another filter.
         """
 
     @_abc_1.abstractmethod
@@ -147,7 +177,10 @@ class MessageStatusServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _message_status_service_pb2.GetMessageHistoryRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_message_status_service_pb2.GetMessageHistoryResponse, _abc.Awaitable[_message_status_service_pb2.GetMessageHistoryResponse]]:
-        """Lists a message's events in log order."""
+        """Lists a message's events in log order, as far as they are retained.
+
+        Errors: those of GetMessageStatus; INVALID_ARGUMENT for a malformed page token, or one of another message.
+        """
 
     @_abc_1.abstractmethod
     def WatchTransitions(
