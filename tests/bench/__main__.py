@@ -20,6 +20,7 @@ from typing import NamedTuple
 _REPEATS = 3
 _EVENTS = 200_000
 _GETS = 20_000
+_BATCH_GETS = 100_000
 _STARTING = re.compile(r"grpc=(?P<address>\S+)|^(?P<port>\d+)$")
 
 
@@ -82,7 +83,7 @@ def load(address: str, pid: int, kind: str, count: int, in_flight: int, *more: s
     before = cpu_seconds(pid)
     measured = run("load", kind, address, str(count), str(in_flight), *more)
     cpu = (cpu_seconds(pid) - before) * 1e6 / count
-    return Sample(count / measured["seconds"], cpu, measured["p99"])
+    return Sample(count / measured["seconds"], cpu, measured.get("p99"))
 
 
 def serve(file: Path) -> tuple[str, ...]:
@@ -93,12 +94,22 @@ def serve(file: Path) -> tuple[str, ...]:
 
 def publish(folder: Path) -> Row:
     """`PublishEvents`: batches of 500, four at a time, four events per message, durable."""
-    row = Row("publish", [], [], 0.5)
+    return _written("publish", folder)
+
+
+def stream(folder: Path) -> Row:
+    """`StreamEvents`: the same batches over one stream."""
+    return _written("stream", folder)
+
+
+def _written(kind: str, folder: Path) -> Row:
+    """The whole workload written, beside its rows written straight into SQLite."""
+    row = Row(kind, [], [], 0.5)
     for repeat in range(_REPEATS):
-        file = folder / f"publish-{repeat}.db"
+        file = folder / f"{kind}-{repeat}.db"
         with started(*serve(file)) as (address, pid):
-            row.ours.append(load(address, pid, "publish", _EVENTS, 4))
-        measured = run("straight_sqlite", str(file), str(folder / f"straight-{repeat}.db"))
+            row.ours.append(load(address, pid, kind, _EVENTS, 4))
+        measured = run("straight_sqlite", str(file), str(folder / f"{kind}-straight-{repeat}.db"))
         row.limit.append(Sample(_EVENTS / measured["seconds"], None, None))
     return row
 
@@ -116,7 +127,20 @@ def get(folder: Path) -> Row:
     return row
 
 
-ROWS: dict[str, Callable[[Path], Row]] = {"publish": publish, "get": get}
+def batch_get(folder: Path) -> Row:
+    """`BatchGetMessageStatuses` of 500 at random over 50,000 messages, two calls at a time; rates are of messages."""
+    row = Row("batch-get", [], [], 0.6)
+    file = folder / "batch-get.db"
+    with started(*serve(file)) as (address, pid):
+        load(address, pid, "publish", _EVENTS, 4)
+        for _ in range(_REPEATS):
+            row.ours.append(load(address, pid, "batch-get", _BATCH_GETS, 2, str(_EVENTS)))
+            measured = run("straight_look_ups", str(file), str(_BATCH_GETS), str(_EVENTS))
+            row.limit.append(Sample(_BATCH_GETS / measured["seconds"], None, None))
+    return row
+
+
+ROWS: dict[str, Callable[[Path], Row]] = {"publish": publish, "stream": stream, "get": get, "batch-get": batch_get}
 
 
 def _line(row: Row) -> str:

@@ -1,9 +1,13 @@
-"""The events that are published: four per message, spread over 3,000 messages at a time."""
+"""The events that are published: four per message, spread over 3,000 messages at a time; and what is looked up."""
+
+import random
+from collections.abc import Iterator
 
 from msgstate.v1 import event_pb2, event_service_pb2
 
 BATCH = 500
 _SPREAD = 3_000
+_SEED = 7
 _TYPES = (
     event_pb2.EVENT_TYPE_ACCEPTED,
     event_pb2.EVENT_TYPE_SENT,
@@ -33,11 +37,25 @@ def event(number: int) -> event_pb2.Event:
     return message
 
 
-def requests(events: int) -> list[bytes]:
+def look_ups(count: int, events: int) -> list[str]:
+    """Messages of the first so many events, at random, the same ones each time."""
+    chosen = random.Random(_SEED)  # noqa: S311
+    return [message_id(chosen.randrange(events)) for _ in range(count)]
+
+
+def publish_requests(events: int) -> list[bytes]:
     """The whole workload as encoded requests of 500 events, so that the load costs as little as it can."""
+    return [event_service_pb2.PublishEventsRequest(events=batch).SerializeToString() for batch in _batches(events)]
+
+
+def stream_requests(events: int) -> list[bytes]:
+    """The same as messages of one stream."""
     return [
-        event_service_pb2.PublishEventsRequest(
-            events=[event(number) for number in range(start, start + BATCH)]
-        ).SerializeToString()
-        for start in range(0, events, BATCH)
+        event_service_pb2.StreamEventsRequest(batch_id=number, events=batch).SerializeToString()
+        for number, batch in enumerate(_batches(events))
     ]
+
+
+def _batches(events: int) -> Iterator[list[event_pb2.Event]]:
+    for start in range(0, events, BATCH):
+        yield [event(number) for number in range(start, start + BATCH)]
