@@ -6,7 +6,7 @@ from typing import Any
 from msgstate_server.domain.decision import Outcome, Payload, Problem, Submission, candidate
 from msgstate_server.domain.events import Event, EventAttributes, EventType
 from msgstate_server.domain.log import LogEntry
-from msgstate_server.store.protocol import Store
+from msgstate_server.store.protocol import MessageKey, Store
 
 NOW = 1_790_000_000_000_000
 SECOND = 1_000_000
@@ -63,6 +63,12 @@ async def append(store: Store, *events: Event) -> list[Outcome]:
     """Commit events as one submission."""
     (outcomes,) = await store.append([submission(*events)])
     return outcomes
+
+
+async def find_by_alias(store: Store, alias: str, provider: str = "", limit: int = 10) -> list[MessageKey]:
+    """The messages that one alias names."""
+    (found,) = await store.find_by_aliases([MessageKey(provider, alias)], limit)
+    return found
 
 
 def positions(entries: Iterable[LogEntry | Outcome]) -> list[int]:

@@ -12,13 +12,14 @@ import uvicorn
 from starlette.applications import Starlette
 
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.ingest import Ingest
+from msgstate_server.ingest import Ingest, Quarantine
 from msgstate_server.rpc.server import RpcServer
 from msgstate_server.settings import ProviderSettings, Settings, SettingsError, split_address
 from msgstate_server.store.opening import open_store
 from msgstate_server.watch import Watches
 from msgstate_server.webhooks.app import build_app
 from msgstate_server.webhooks.credentials import Credentials
+from msgstate_server.webhooks.intake import take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
 
 GRACE_SECONDS: Final = 3.0
@@ -59,7 +60,8 @@ class Service:
             opened.push_async_callback(self._store.close)
             self._ingest = Ingest(self._store)
             self._watches = Watches(self._store)
-            self._rpc = RpcServer(self._ingest, self._store, self._watches, clock)
+            quarantine = Quarantine(self._store, self._ingest, take_in_again)
+            self._rpc = RpcServer(self._ingest, self._store, self._watches, quarantine, clock)
             opened.push_async_callback(self._rpc.stop, 0)
             try:
                 port = await self._rpc.start(self._settings.grpc)

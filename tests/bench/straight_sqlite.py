@@ -21,7 +21,7 @@ from tests.bench.workload import BATCH
 
 Row = tuple[object, ...]
 
-_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 25) + ")"  # noqa: S608
+_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 26) + ")"  # noqa: S608
 _INSERT_EVENT = "INSERT INTO event VALUES (" + ", ".join("?" * 12) + ")"  # noqa: S608
 _UPDATE_STATUS = """
 UPDATE recipient_status SET
@@ -31,8 +31,8 @@ UPDATE recipient_status SET
     update_time = ?
 WHERE id = ?
 """
-_FIXED = 6
-"""Columns of a status that never change."""
+_CHANGING = slice(6, -1)
+"""The columns of a status but those that never change."""
 
 
 async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
@@ -58,7 +58,7 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
         prepared.append(
             (
                 [row for status_id, row in touched.items() if status_id in new],
-                [(*row[_FIXED:], status_id) for status_id, row in touched.items() if status_id not in new],
+                [(*row[_CHANGING], status_id) for status_id, row in touched.items() if status_id not in new],
                 rows,
             )
         )

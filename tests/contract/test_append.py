@@ -9,7 +9,7 @@ from msgstate_server.domain.decision import Disposition, Outcome
 from msgstate_server.domain.events import EventType, Reason
 from msgstate_server.domain.states import Evidence, State
 from msgstate_server.store.protocol import MessageKey, Store
-from tests.builders import NOW, SECOND, TYPES, Clock, append, event, numbered, positions, submission
+from tests.builders import NOW, SECOND, TYPES, Clock, append, event, find_by_alias, numbered, positions, submission
 from tests.contract.conftest import Place
 
 ACCEPTED, DUPLICATE = Disposition.ACCEPTED, Disposition.DUPLICATE
@@ -131,7 +131,7 @@ async def test_event_comes_back_as_it_went_in(store: Store) -> None:
     assert entry.event == given
     (status,) = await store.read_recipients(text, "", text, 10)
     assert status.aliases == ["a", text]
-    assert await store.find_by_alias(text, "", 10) == [MessageKey("acme", text)]
+    assert await find_by_alias(store, text) == [MessageKey("acme", text)]
 
 
 async def test_times_of_64_bits(store: Store) -> None:
@@ -216,7 +216,7 @@ async def test_reader_sees_what_append_answered(store: Store) -> None:
     for number in range(30):
         await append(store, event(message_id=f"m{number}", aliases=[f"a{number}"]))
         assert await store.find_messages(f"m{number}", "", 10) == [MessageKey("acme", f"m{number}")]
-        assert await store.find_by_alias(f"a{number}", "", 10) == [MessageKey("acme", f"m{number}")]
+        assert await find_by_alias(store, f"a{number}") == [MessageKey("acme", f"m{number}")]
         assert len(await store.read_log(number, 10)) == 1
         assert store.head.position == number + 1
 

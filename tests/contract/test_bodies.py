@@ -1,4 +1,4 @@
-"""Raw bodies: kept with the events that they brought, and in quarantine where they were not understood."""
+"""Raw bodies: kept with the events that they brought."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from msgstate_server.store.protocol import Store
 from tests.builders import NOW, append, event, numbered, payload, positions, submission
 from tests.contract.conftest import Place
 
-PROBLEMS = [Problem("/0/type", "must be a text"), Problem("", "ends early — “sic”")]
+PROBLEMS = [Problem("", "not understood")]
 
 
 async def test_payload_is_found_by_each_position_it_brought(store: Store) -> None:
@@ -43,56 +43,6 @@ async def test_event_that_came_without_a_body(store: Store) -> None:
     await append(store, event())
     await store.append([submission(event(), payload=payload())])
     assert await store.read_payload(1) is None
-
-
-async def test_quarantine_keeps_the_body_and_its_problems(store: Store) -> None:
-    """A body with problems is kept whole, whether or not events came out of it."""
-    alone, partly = payload(b"alone"), payload(b"partly", account="shop", received=NOW + 1)
-    await store.append([submission(payload=alone, problems=PROBLEMS[:1])])
-    assert store.head.position == 0
-    await store.append([submission(event(), payload=partly, problems=PROBLEMS)])
-    found = await store.read_quarantine(0, 10)
-    assert [(each.payload, each.problems) for each in found] == [(alone, PROBLEMS[:1]), (partly, PROBLEMS)]
-    assert await store.read_payload(1) == partly
-
-
-async def test_quarantine_keeps_the_same_body_once(place: Place) -> None:
-    """A webhook sent again is kept as it first came; the same bytes from another provider or account are another."""
-    first = submission(payload=payload(b"x"), problems=PROBLEMS)
-    await place.store.append([first])
-    again = submission(payload=payload(b"x", received=NOW + 9), problems=PROBLEMS[:1])
-    await place.store.append([first, again])
-    store = await place.reopen()
-    await store.append([again, submission(payload=payload(b"x", account="a"), problems=PROBLEMS)])
-    await store.append([submission(payload=payload(b"x", provider="other"), problems=PROBLEMS)])
-    found = await store.read_quarantine(0, 10)
-    assert [each.payload for each in found] == [
-        payload(b"x"),
-        payload(b"x", account="a"),
-        payload(b"x", provider="other"),
-    ]
-    assert found[0].problems == PROBLEMS
-
-
-async def test_body_without_problems_is_not_quarantined(store: Store) -> None:
-    """What was understood is not in quarantine."""
-    await store.append([submission(event(), payload=payload())])
-    assert await store.read_quarantine(0, 10) == []
-
-
-@pytest.mark.parametrize("limit", [1, 3, 100])
-async def test_read_quarantine_in_pages(store: Store, limit: int) -> None:
-    """Pages of any size give all, by rising id, in the order in which they came."""
-    bodies = [b"%d" % number for number in range(10)]
-    for body in bodies:
-        await store.append([submission(payload=payload(body), problems=PROBLEMS)])
-    read, after = [], 0
-    while page := await store.read_quarantine(after, limit):
-        assert len(page) <= limit
-        read += [each.payload.body for each in page]
-        assert [each.id for each in page] == sorted({each.id for each in page})
-        after = page[-1].id
-    assert read == bodies
 
 
 async def test_bodies_do_not_hold_up_the_log(store: Store) -> None:

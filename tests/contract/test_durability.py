@@ -8,7 +8,7 @@ import pytest
 from msgstate_server.domain.decision import Problem
 from msgstate_server.domain.events import Event
 from msgstate_server.store.protocol import Store
-from tests.builders import TYPES, append, event, numbered, payload, positions, submission
+from tests.builders import TYPES, append, event, find_by_alias, numbered, payload, positions, submission
 from tests.contract.conftest import Place
 
 UNSTORABLE = 2**63
@@ -31,9 +31,9 @@ async def everything(store: Store) -> tuple[object, ...]:
         store.head,
         log,
         [await store.read_recipients(f"m{number}", "", "", 100) for number in range(8)],
-        [await store.find_by_alias(f"alias{number}", "", 100) for number in range(8)],
+        [await find_by_alias(store, f"alias{number}") for number in range(8)],
         [await store.read_payload(entry.position) for entry in log],
-        await store.read_quarantine(0, 1_000),
+        [await store.read_quarantined(each.id) for each in await store.list_quarantine("", True, None, 1_000)],
     )
 
 

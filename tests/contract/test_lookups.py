@@ -5,14 +5,14 @@ import pytest
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import Evidence
 from msgstate_server.store.protocol import MessageKey, Store
-from tests.builders import append, event
+from tests.builders import append, event, find_by_alias, positions
 
 
 async def test_nothing_is_found_in_an_empty_store(store: Store) -> None:
     """What nobody reported on is not there."""
     assert await store.read_recipients("m", "", "", 10) == []
     assert await store.find_messages("m", "", 10) == []
-    assert await store.find_by_alias("m", "", 10) == []
+    assert await find_by_alias(store, "m") == []
     assert await store.count_recipients(MessageKey("acme", "m")) == {}
 
 
@@ -57,7 +57,7 @@ async def test_ids_match_exactly(store: Store, message_id: str) -> None:
     await append(store, event(message_id="m", aliases=["m"]))
     assert await store.read_recipients(message_id, "", "", 10) == []
     assert await store.find_messages(message_id, "", 10) == []
-    assert await store.find_by_alias(message_id, "", 10) == []
+    assert await find_by_alias(store, message_id) == []
 
 
 async def test_find_messages(store: Store) -> None:
@@ -77,19 +77,19 @@ async def test_find_by_alias(store: Store) -> None:
         await append(store, event(message_id=f"m{number}", recipient="b", aliases=["x"]))
     await append(store, event(message_id="m9", provider="aaaa", aliases=["x"]))
     expected = [MessageKey("aaaa", "m9"), *(MessageKey("acme", f"m{number}") for number in (1, 2, 3))]
-    assert await store.find_by_alias("x", "", 10) == expected
-    assert await store.find_by_alias("x", "", 2) == expected[:2]
-    assert await store.find_by_alias("x", "acme", 10) == expected[1:]
-    assert await store.find_by_alias("own2", "", 10) == [MessageKey("acme", "m2")]
-    assert await store.find_by_alias("X", "", 10) == []
+    assert await find_by_alias(store, "x") == expected
+    assert await find_by_alias(store, "x", "", 2) == expected[:2]
+    assert await find_by_alias(store, "x", "acme", 10) == expected[1:]
+    assert await find_by_alias(store, "own2") == [MessageKey("acme", "m2")]
+    assert await find_by_alias(store, "X") == []
 
 
 async def test_alias_that_is_another_messages_id(store: Store) -> None:
     """Ids and aliases are looked up apart: a name that is both is found as both."""
     await append(store, event(message_id="m1"), event(message_id="m2", aliases=["m1"]))
     assert await store.find_messages("m1", "", 10) == [MessageKey("acme", "m1")]
-    assert await store.find_by_alias("m1", "", 10) == [MessageKey("acme", "m2")]
-    assert await store.find_by_alias("m2", "", 10) == []
+    assert await find_by_alias(store, "m1") == [MessageKey("acme", "m2")]
+    assert await find_by_alias(store, "m2") == []
 
 
 async def test_aliases_gather_over_events(store: Store) -> None:
@@ -99,7 +99,7 @@ async def test_aliases_gather_over_events(store: Store) -> None:
     await append(store, event(event_id="1", aliases=["z"]))
     (status,) = await store.read_recipients("m", "", "", 10)
     assert status.aliases == ["a", "b", "c"]
-    assert [len(await store.find_by_alias(alias, "", 10)) for alias in "abcz"] == [1, 1, 1, 0]
+    assert [len(await find_by_alias(store, alias)) for alias in "abcz"] == [1, 1, 1, 0]
 
 
 async def test_count_recipients(store: Store) -> None:
@@ -113,3 +113,75 @@ async def test_count_recipients(store: Store) -> None:
         Evidence.ERRORED: 1,
         Evidence.ENGAGED: 1,
     }
+
+
+async def test_read_messages(store: Store) -> None:
+    """Each key has its own recipients by first appearance, within the limit, in the order of the keys."""
+    await append(store, *(event(recipient=name) for name in "cab"), event(provider="other", recipient="z"))
+    await append(store, event(message_id="n"), event(EventType.READ, recipient="b"))
+    keys = [
+        MessageKey("", "n"),
+        MessageKey("", "m"),
+        MessageKey("acme", "m"),
+        MessageKey("other", "m"),
+        MessageKey("nobody", "m"),
+        MessageKey("", "M"),
+        MessageKey("", "n"),
+    ]
+    found = await store.read_messages(keys, 3)
+    assert [[status.recipient for status in recipients] for recipients in found] == [
+        ["a@example.com"],
+        ["c", "a", "b"],
+        ["c", "a", "b"],
+        ["z"],
+        [],
+        [],
+        ["a@example.com"],
+    ]
+    assert found[2] == await store.read_recipients("m", "acme", "", 10)
+    assert [len(recipients) for recipients in await store.read_messages(keys, 10)] == [1, 4, 3, 1, 0, 0, 1]
+    assert await store.read_messages([], 10) == []
+
+
+async def test_read_messages_in_any_script(store: Store) -> None:
+    """A key may hold whatever an id may."""
+    texts = ["Ünïcödé 日本語 \U0001f600", "' \" \\ \x01 \u2028 %_ [1]", "{}", "null", "1", " "]
+    await append(store, *(event(message_id=text) for text in texts))
+    found = await store.read_messages([MessageKey("acme", text) for text in texts], 2)
+    assert [[status.message_id for status in recipients] for recipients in found] == [[text] for text in texts]
+
+
+async def test_find_by_many_aliases(store: Store) -> None:
+    """Each alias has its own messages, in the order of the aliases."""
+    await append(store, event(message_id="m1", aliases=["x", "y"]), event(message_id="m2", aliases=["y"]))
+    await append(store, event(message_id="m3", provider="other", aliases=["y"]))
+    aliases = [MessageKey("", "y"), MessageKey("", "none"), MessageKey("other", "y"), MessageKey("", "x")]
+    assert await store.find_by_aliases(aliases, 2) == [
+        [MessageKey("acme", "m1"), MessageKey("acme", "m2")],
+        [],
+        [MessageKey("other", "m3")],
+        [MessageKey("acme", "m1")],
+    ]
+    assert await store.find_by_aliases([], 2) == []
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+async def test_history_of_a_message(store: Store, limit: int) -> None:
+    """All events of all its recipients come in log order, and nothing of another message."""
+    kinds = [EventType.ACCEPTED, EventType.SENT, EventType.READ]
+    for kind in kinds:
+        await append(store, *(event(kind, recipient=name) for name in "ba"), event(kind, provider="other"))
+        await append(store, event(kind, message_id="n", recipient="a"))
+
+    async def history(recipient: str) -> list[int]:
+        read: list[int] = []
+        while page := await store.read_history(MessageKey("acme", "m"), recipient, read[-1] if read else 0, limit):
+            assert len(page) <= limit
+            assert page == [(await store.read_log(entry.position - 1, 1))[0] for entry in page]
+            read += positions(page)
+        return read
+
+    assert await history("") == [1, 2, 5, 6, 9, 10]
+    assert await history("a") == [2, 6, 10]
+    assert await history("c") == []
+    assert await store.read_history(MessageKey("nobody", "m"), "", 0, limit) == []

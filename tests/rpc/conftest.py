@@ -6,6 +6,14 @@ import pytest_asyncio
 
 from msgstate_server.app import Service
 from tests.rpc.running import Client, connected, serving
+from tests.rpc.watching import EVENTS, TRANSITIONS, Kind
+
+
+@pytest.fixture(params=[TRANSITIONS, EVENTS], ids=["transitions", "events"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """Each of the two rpcs that watch."""
+    found: Kind = request.param
+    return found
 
 
 @pytest_asyncio.fixture(loop_scope="session")

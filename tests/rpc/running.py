@@ -8,7 +8,13 @@ from typing import Final, TypeAlias
 
 import grpc
 
-from msgstate.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc, message_status_service_pb2_grpc
+from msgstate.v1 import (
+    admin_service_pb2_grpc,
+    event_pb2,
+    event_service_pb2,
+    event_service_pb2_grpc,
+    message_status_service_pb2_grpc,
+)
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.app import Service
 from msgstate_server.settings import ProviderSettings, Settings
@@ -29,6 +35,7 @@ class Client:
         self.channel = channel
         self.events = event_service_pb2_grpc.EventServiceStub(channel)
         self.statuses = message_status_service_pb2_grpc.MessageStatusServiceStub(channel)
+        self.admin = admin_service_pb2_grpc.AdminServiceStub(channel)
 
     async def publish(self, *events: event_pb2.Event) -> event_service_pb2.PublishEventsResponse:
         """Publish one batch."""

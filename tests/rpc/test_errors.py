@@ -14,12 +14,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from msgstate.v1 import event_service_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.app import clock
-from msgstate_server.ingest import Ingest
+from msgstate_server.ingest import Ingest, Quarantine
 from msgstate_server.rpc.server import RpcServer
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.watch import Watches
-from tests.rpc.running import DEADLINE, Client, connected, eventually, following, serving
+from msgstate_server.webhooks.intake import take_in_again
+from tests.rpc.running import DEADLINE, Client, connected, eventually, serving
 from tests.rpc.samples import ACCEPTED, SENT, event, told
+from tests.rpc.watching import Kind, Request, following, positions, told_in, watch, watched
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -30,13 +32,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Code = grpc.StatusCode
 NOW = pb.WatchTransitionsRequest()
-EARLIEST = pb.WatchTransitionsRequest(start_point=pb.START_POINT_EARLIEST)
+EARLIEST = pb.START_POINT_EARLIEST
 
 
-async def watch_error(client: Client, request: pb.WatchTransitionsRequest) -> grpc.aio.AioRpcError:
+async def watch_error(client: Client, request: Request) -> grpc.aio.AioRpcError:
     """The error with which a watch is answered."""
     with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await client.watched(request, bool)
+        await watched(client, request, bool)
     return raised.value
 
 
@@ -55,12 +57,7 @@ async def token_of(database: Path, events: int = 0) -> str:
         return (await client.publish(*kinds)).resume_token
 
 
-def resuming(token: str) -> pb.WatchTransitionsRequest:
-    """A watch from this token."""
-    return pb.WatchTransitionsRequest(resume_token=token)
-
-
-async def test_a_token_that_is_not_of_this_log_has_diverged(tmp_path: Path) -> None:
+async def test_a_token_that_is_not_of_this_log_has_diverged(tmp_path: Path, kind: Kind) -> None:
     """A token of another log, ahead of a restored one, or of a row that a restored log has otherwise."""
     own, restored, other = tmp_path / "own.db", tmp_path / "restored.db", tmp_path / "other.db"
     kept = await token_of(own, 2)
@@ -69,18 +66,18 @@ async def test_a_token_that_is_not_of_this_log_has_diverged(tmp_path: Path) -> N
     foreign = await token_of(other, 2)
 
     async with serving(restored) as service, connected(service.grpc_address) as client:
-        errors = {"another log": await watch_error(client, resuming(foreign))}
-        errors["ahead of the head"] = await watch_error(client, resuming(lost))
+        errors = {"another log": await watch_error(client, kind.request(resume_token=foreign))}
+        errors["ahead of the head"] = await watch_error(client, kind.request(resume_token=lost))
         await client.publish(*(event(f"new{number}") for number in range(5)))
-        errors["another row"] = await watch_error(client, resuming(lost))
-        resumed = await client.watched(resuming(kept), lambda seen: bool(seen[-1].transitions))
+        errors["another row"] = await watch_error(client, kind.request(resume_token=lost))
+        resumed = await watched(client, kind.request(resume_token=kept), lambda seen: bool(told_in(seen[-1])))
 
     for case, error in errors.items():
         assert told(error) == (Code.FAILED_PRECONDITION, "HISTORY_DIVERGED", "msgstate", {}, [], None), case
-    assert [transition.position for transition in resumed[-1].transitions] == [3, 4, 5, 6, 7]
+    assert positions(resumed) == [3, 4, 5, 6, 7]
 
 
-async def test_below_the_retained_log_is_compacted(tmp_path: Path) -> None:
+async def test_below_the_retained_log_is_compacted(tmp_path: Path, kind: Kind) -> None:
     """A token and a time below the floor are OUT_OF_RANGE with the earliest position; EARLIEST begins right there."""
     database = tmp_path / "msgstate.db"
     first = await token_of(database, 1)
@@ -94,18 +91,19 @@ async def test_below_the_retained_log_is_compacted(tmp_path: Path) -> None:
     connection.close()
 
     async with serving(database) as service, connected(service.grpc_address) as client:
-        long_ago = pb.WatchTransitionsRequest(start_time=Timestamp(seconds=1))
-        errors = [await watch_error(client, request) for request in (resuming(first), long_ago)]
-        earliest = await client.watched(EARLIEST, lambda seen: bool(seen[-1].transitions))
-        resumed = await client.watched(resuming(earliest[0].resume_token), lambda seen: bool(seen[-1].transitions))
-        (last,) = await client.watched(resuming(after), bool)
+        long_ago = kind.request(start_time=Timestamp(seconds=1))
+        errors = [await watch_error(client, request) for request in (kind.request(resume_token=first), long_ago)]
+        earliest = await watched(client, kind.request(start_point=EARLIEST), lambda seen: bool(told_in(seen[-1])))
+        again = kind.request(resume_token=earliest[0].resume_token)
+        resumed = await watched(client, again, lambda seen: bool(told_in(seen[-1])))
+        (last,) = await watched(client, kind.request(resume_token=after), bool)
 
     for error in errors:
         assert told(error) == (
             Code.OUT_OF_RANGE, "POSITION_COMPACTED", "msgstate", {"earliest_position": "4"}, [], None
         )  # fmt: skip
     for responses in (earliest, resumed):
-        assert [transition.position for transition in responses[-1].transitions] == [4, 5]
+        assert positions(responses) == [4, 5]
     assert last.phase == pb.WATCH_PHASE_LIVE
 
 
@@ -114,7 +112,7 @@ async def small_server(tmp_path: Path) -> AsyncIterator[tuple[Client, Ingest, Wa
     """A server of one watcher and three events in its queue, which nothing empties until its ingest runs."""
     store = await SqliteStore.open(tmp_path / "small.db", clock)
     ingest, watches = Ingest(store, queue_events=3), Watches(store, max_watchers=1)
-    server = RpcServer(ingest, store, watches, clock)
+    server = RpcServer(ingest, store, watches, Quarantine(store, ingest, take_in_again), clock)
     following = asyncio.create_task(watches.run())
     try:
         async with connected(f"127.0.0.1:{await server.start('127.0.0.1:0')}") as client:
@@ -141,27 +139,27 @@ async def test_a_full_queue_asks_for_a_retry(tmp_path: Path) -> None:
     assert [result.position for answer in answers for result in answer.results] == [1, 2, 3, 4]
 
 
-async def test_too_many_watchers_ask_for_a_retry(tmp_path: Path) -> None:
+async def test_too_many_watchers_ask_for_a_retry(tmp_path: Path, kind: Kind) -> None:
     """One more than the server serves is RESOURCE_EXHAUSTED, until one goes."""
     async with small_server(tmp_path) as (client, _, watches):
-        only = client.statuses.WatchTransitions(NOW, timeout=DEADLINE)
+        only = watch(client, kind.request())
         await following(only)
-        error = await watch_error(client, NOW)
+        error = await watch_error(client, kind.request())
         only.cancel()
         await eventually(lambda: watches._tail.watchers == 0)  # noqa: SLF001  (shows nowhere else)
-        (response,) = await client.watched(NOW, bool)
+        (response,) = await watched(client, kind.request(), bool)
 
     assert told(error) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS", "msgstate", {}, [], 1.0)
     assert response.resume_token
 
 
-async def test_a_service_that_drains_asks_for_a_retry(tmp_path: Path) -> None:
+async def test_a_service_that_drains_asks_for_a_retry(tmp_path: Path, kind: Kind) -> None:
     """Watches get a last checkpoint, then UNAVAILABLE; new events are refused the same way."""
     async with serving(tmp_path / "msgstate.db") as service, connected(service.grpc_address) as client:
-        call = client.statuses.WatchTransitions(NOW, timeout=DEADLINE)
+        call = watch(client, kind.request())
         await following(call)
         published = await client.publish(event("m1"))
-        assert [each.position for each in (await following(call)).transitions] == [1]
+        assert positions([await following(call)]) == [1]
         service._ingest.drain()  # noqa: SLF001  (the steps of a stop, held here to be looked at)
         refused = await publish_error(client, DEADLINE)
         service._watches.drain()  # noqa: SLF001
@@ -169,7 +167,7 @@ async def test_a_service_that_drains_asks_for_a_retry(tmp_path: Path) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await following(call)
 
-    assert (list(last.transitions), last.resume_token) == ([], published.resume_token)
+    assert (told_in(last), last.resume_token) == ([], published.resume_token)
     for error in (refused, raised.value):
         assert told(error) == (Code.UNAVAILABLE, "DRAINING", "msgstate", {}, [], 1.0)
 

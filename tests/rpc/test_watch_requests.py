@@ -3,14 +3,14 @@
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
-from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.rpc.watch_requests import read_watch_request
+from tests.rpc.watching import Kind
 
 
 @pytest.mark.parametrize(("asked", "most"), [(1, 1), (-7, 1), (7, 7), (0, 1_000), (5_000, 1_000), (2**31 - 1, 1_000)])
-def test_the_batch_size_is_clamped(asked: int, most: int) -> None:
+def test_the_batch_size_is_clamped(kind: Kind, asked: int, most: int) -> None:
     """It is 1 to 1,000, and unset means the most."""
-    assert read_watch_request(pb.WatchTransitionsRequest(max_batch_size=asked)).max_batch == most
+    assert read_watch_request(kind.request(max_batch_size=asked)).max_batch == most
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_the_batch_size_is_clamped(asked: int, most: int) -> None:
         (Duration(seconds=2**63 - 1, nanos=-(2**31)), 60),
     ],
 )
-def test_the_checkpoint_interval_is_clamped(asked: Duration | None, seconds: float) -> None:
+def test_the_checkpoint_interval_is_clamped(kind: Kind, asked: Duration | None, seconds: float) -> None:
     """It is 1 to 60 seconds, and 10 if unset."""
-    request = pb.WatchTransitionsRequest(checkpoint_interval=asked)
+    request = kind.request(checkpoint_interval=asked)
     assert read_watch_request(request).checkpoint_seconds == seconds

@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from msgstate.v1 import event_pb2, status_pb2
 from msgstate_server.app import Service
+from tests.rpc.quarantining import listed, payload, show
 from tests.rpc.running import DEADLINE, Client, connected, serving
 from tests.webhooks.samples import clicked, cloudmailin, cloudmailin_event, emailit_v1, emailit_v2, seed
 from tests.webhooks.test_credentials import basic, signature
@@ -229,8 +230,8 @@ async def test_the_samples_as_they_stand(running: Running) -> None:
         assert (shown.state, shown.version) == (status_pb2.STATE_ENGAGED, 2)
         assert (shown.open_count, shown.click_count) == (1, 1)
         assert shown.delivered_time.ToMicroseconds() == shown.engaged_time.ToMicroseconds() == 1_727_431_826_041_502
-    kept = await running.service._store.read_quarantine(0, 1_000)  # noqa: SLF001  (no rpc shows it yet)
-    assert [each.payload.body for each in kept].count(seed("emailit-clicked.json")) == 1
+    kept = [b"".join((await show(running.grpc, each)).chunks) for each in await listed(running.grpc, page_size=1_000)]
+    assert kept.count(seed("emailit-clicked.json")) == 1
 
 
 async def test_a_webhook_of_many_parts_keeps_the_good_ones(running: Running) -> None:
@@ -276,12 +277,10 @@ async def test_the_raw_body_is_kept_beside_its_events(running: Running) -> None:
     await running.post("cloudmailin", body)
     last = (await running.recipient("raw")).position
 
-    store = running.service._store  # noqa: SLF001  (no rpc gives it out yet)
     for position in (last - 1, last):
-        payload = await store.read_payload(position)
-        assert payload is not None
-        assert (payload.provider, payload.account, payload.body) == ("cloudmailin", "", body)
-        assert started <= payload.received_time <= time.time_ns() // 1_000
+        first, *rest = await payload(running.grpc, position)
+        assert (first.provider, b"".join(response.chunk for response in rest)) == ("cloudmailin", body)
+        assert started <= first.received_time.ToMicroseconds() <= time.time_ns() // 1_000
 
 
 NESTED = b'{"events": [{"kind": "open", "recipient": "a@b", "message_id": "deep", "details": %b}]}' % (

@@ -12,7 +12,7 @@ from msgstate_server.domain import limits
 from msgstate_server.domain.decision import Payload, Problem
 from msgstate_server.domain.validation import violations
 from msgstate_server.webhooks.fitting import REPLACED
-from msgstate_server.webhooks.intake import take_in
+from msgstate_server.webhooks.intake import take_in, take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
 from msgstate_server.webhooks.providers.reading import Reading
 from tests.webhooks.samples import NOW, cloudmailin_event, emailit_v1, emailit_v2
@@ -111,9 +111,11 @@ def test_what_is_read_enters_or_is_a_problem(provider: str, data: st.DataObject,
     body = BODIES[provider](data.draw(bodies(provider)))
     reading = PROVIDERS[provider].read(body, NOW)
 
-    submission, ignored = take_in(Payload(provider, account, NOW, body))
+    submission, pointers, ignored = take_in(Payload(provider, account, NOW, body))
 
     assert ignored == reading.ignored
+    assert len(pointers) == len(submission.candidates)
+    assert set(pointers) <= {pointer for pointer, _ in reading.events}
     assert len(submission.candidates) + len(submission.problems) == len(reading.events) + len(reading.problems)
     for event, _, _ in submission.candidates:
         assert violations(event) == []
@@ -198,7 +200,7 @@ def test_half_a_character_costs_no_other_event(half: str) -> None:
     ]
     body = json.dumps({"events": parts}).replace("HALF", half).encode()
 
-    submission, _ = take_in(Payload("cloudmailin", "", NOW, body))
+    submission, _, _ = take_in(Payload("cloudmailin", "", NOW, body))
 
     spoiled, good = (event.attributes for event, _, _ in submission.candidates)
     assert "\ufffd" in spoiled.detail
@@ -243,3 +245,15 @@ def test_a_body_that_makes_too_many_events_is_a_problem_as_a_whole() -> None:
     assert (len(most.events), len(most.problems)) == (1_000, 0)
     assert (len(more.events), len(more.problems)) == (0, 1)
     assert "found 1050" in more.problems[0].reason
+
+
+@every_provider
+def test_what_is_read_again_is_the_same(provider: str) -> None:
+    """A body from quarantine gives the candidates and problems that it gave at first, with the same keys."""
+    payload = Payload(provider, "shop", NOW, BODIES[provider]([*SAMPLES[provider], {}]))
+    assert take_in_again(payload) == take_in(payload)
+
+
+def test_another_versions_provider_cannot_be_read() -> None:
+    """A body from quarantine whose provider this version does not know says nothing."""
+    assert take_in_again(Payload("newer", "", NOW, b"{}")) is None

@@ -74,7 +74,9 @@ class QuarantinedPayload(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineProblem]:
-        """What was not understood when it was last read, part by part; empty once a replay understood all of it."""
+        """What was not understood when it was last read, part by part; empty once a replay understood all of it. At most 64
+        KiB: what is left out is counted in the last one.
+        """
 
     def __init__(
         self,
@@ -288,11 +290,15 @@ class ReplayResult(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineProblem]:
-        """What is still not understood; while there is any, it is listed."""
+        """What is still not understood; while there is any, it stays listed. At most 64 KiB: what is left out is counted in
+        the last one.
+        """
 
     @_builtins.property
     def error(self) -> _message_status_service_pb2.LookupError:
-        """Why it could not be replayed: QUARANTINED_NOT_FOUND (NOT_FOUND), where it was discarded or never there."""
+        """Why it was not replayed: QUARANTINED_NOT_FOUND (NOT_FOUND) where it was discarded or never there; RESPONSE_TOO_LARGE
+        (RESOURCE_EXHAUSTED) where the answer has no room for it: ask for it again.
+        """
 
     def __init__(
         self,

@@ -78,7 +78,7 @@ class AdminServiceServicer(object):
     def GetQuarantined(self, request, context):
         """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
 
-        Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+        Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND; INVALID_ARGUMENT for an id below 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -88,7 +88,8 @@ class AdminServiceServicer(object):
         """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
         webhook came. Safe to repeat: what was published already is a DUPLICATE.
 
-        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+        RetryInfo. What is wrong with one id stands in its result.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,7 +98,8 @@ class AdminServiceServicer(object):
     def DiscardQuarantined(self, request, context):
         """Throws quarantined bodies away. The events that were understood stay.
 
-        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+        RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -107,7 +109,7 @@ class AdminServiceServicer(object):
         """Gives the raw body that brought an event, in chunks.
 
         Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
-        no such event.
+        no such event; INVALID_ARGUMENT for a position below 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

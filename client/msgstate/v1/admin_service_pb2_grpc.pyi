@@ -41,24 +41,26 @@ class AdminServiceStub:
     GetQuarantined: _grpc.UnaryStreamMultiCallable[_admin_service_pb2.GetQuarantinedRequest, _admin_service_pb2.GetQuarantinedResponse]
     """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
 
-    Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+    Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND; INVALID_ARGUMENT for an id below 1.
     """
     ReplayQuarantined: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ReplayQuarantinedRequest, _admin_service_pb2.ReplayQuarantinedResponse]
     """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
     webhook came. Safe to repeat: what was published already is a DUPLICATE.
 
-    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+    RetryInfo. What is wrong with one id stands in its result.
     """
     DiscardQuarantined: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.DiscardQuarantinedRequest, _admin_service_pb2.DiscardQuarantinedResponse]
     """Throws quarantined bodies away. The events that were understood stay.
 
-    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+    RetryInfo.
     """
     GetPayload: _grpc.UnaryStreamMultiCallable[_admin_service_pb2.GetPayloadRequest, _admin_service_pb2.GetPayloadResponse]
     """Gives the raw body that brought an event, in chunks.
 
     Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
-    no such event.
+    no such event; INVALID_ARGUMENT for a position below 1.
     """
 
 @_typing.type_check_only
@@ -74,24 +76,26 @@ class AdminServiceAsyncStub(AdminServiceStub):
     GetQuarantined: _aio.UnaryStreamMultiCallable[_admin_service_pb2.GetQuarantinedRequest, _admin_service_pb2.GetQuarantinedResponse]  # type: ignore[assignment]
     """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
 
-    Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+    Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND; INVALID_ARGUMENT for an id below 1.
     """
     ReplayQuarantined: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ReplayQuarantinedRequest, _admin_service_pb2.ReplayQuarantinedResponse]  # type: ignore[assignment]
     """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
     webhook came. Safe to repeat: what was published already is a DUPLICATE.
 
-    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+    RetryInfo. What is wrong with one id stands in its result.
     """
     DiscardQuarantined: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.DiscardQuarantinedRequest, _admin_service_pb2.DiscardQuarantinedResponse]  # type: ignore[assignment]
     """Throws quarantined bodies away. The events that were understood stay.
 
-    Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+    Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+    RetryInfo.
     """
     GetPayload: _aio.UnaryStreamMultiCallable[_admin_service_pb2.GetPayloadRequest, _admin_service_pb2.GetPayloadResponse]  # type: ignore[assignment]
     """Gives the raw body that brought an event, in chunks.
 
     Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
-    no such event.
+    no such event; INVALID_ARGUMENT for a position below 1.
     """
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -116,7 +120,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_admin_service_pb2.GetQuarantinedResponse], _abc.AsyncIterator[_admin_service_pb2.GetQuarantinedResponse]]:
         """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
 
-        Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND.
+        Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND; INVALID_ARGUMENT for an id below 1.
         """
 
     @_abc_1.abstractmethod
@@ -128,7 +132,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
         webhook came. Safe to repeat: what was published already is a DUPLICATE.
 
-        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+        RetryInfo. What is wrong with one id stands in its result.
         """
 
     @_abc_1.abstractmethod
@@ -139,7 +144,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_service_pb2.DiscardQuarantinedResponse, _abc.Awaitable[_admin_service_pb2.DiscardQuarantinedResponse]]:
         """Throws quarantined bodies away. The events that were understood stay.
 
-        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 100 ids; UNAVAILABLE with RetryInfo.
+        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
+        RetryInfo.
         """
 
     @_abc_1.abstractmethod
@@ -151,7 +157,7 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         """Gives the raw body that brought an event, in chunks.
 
         Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
-        no such event.
+        no such event; INVALID_ARGUMENT for a position below 1.
         """
 
 def add_AdminServiceServicer_to_server(servicer: AdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

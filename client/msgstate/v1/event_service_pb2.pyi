@@ -116,7 +116,7 @@ class EventResult(_message.Message):
     """Of a replayed webhook: a JSON pointer to the part of the body that the event stands in. Empty otherwise."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """Why it was refused: the fields that broke a rule, at most 20."""
+        """Why it was refused: the fields that broke a rule, at most 20, and fewer where the answer would be over 1 MiB."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class RefusedEvent(_message.Message):
     """Its index in the batch, from 0."""
     @_builtins.property
     def violations(self) -> _containers.RepeatedCompositeFieldContainer[Global___FieldViolation]:
-        """The fields that broke a rule, at most 20."""
+        """The fields that broke a rule, at most 20, and fewer where the answer would be over 1 MiB."""
 
     def __init__(
         self,

@@ -247,7 +247,7 @@ class BatchGetMessageStatusesResult(_message.Message):
     ERROR_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def key(self) -> Global___MessageKey:
-        """The key, as it was asked."""
+        """The key, as it was asked; a text longer than 998 bytes, which no key can be, is cut."""
 
     @_builtins.property
     def status(self) -> _status_pb2.MessageStatus:

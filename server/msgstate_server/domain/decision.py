@@ -60,12 +60,26 @@ class Problem(msgspec.Struct, array_like=True):
 class Submission(msgspec.Struct):
     """What one request brings: committed together, and answered when it is durable.
 
-    The payload is kept if any of the events is new. `problems` put the payload in quarantine.
+    The payload is kept if any of the events is new. `problems` put the payload in quarantine. `quarantined` is
+    the id of a payload that comes from there: `problems`, or none, then replace what was not understood of it; where it
+    was discarded meanwhile it stays gone.
     """
 
     candidates: Sequence[Candidate]
     payload: Payload | None = None
     problems: Sequence[Problem] = ()
+    quarantined: int = 0
+
+
+class Intake(NamedTuple):
+    """What one webhook brings, and how many of its parts are acknowledged without being tracked.
+
+    `pointers` has for each candidate a JSON pointer to the part of the body that it stands in.
+    """
+
+    submission: Submission
+    pointers: list[str]
+    ignored: int
 
 
 class StoredStatus(msgspec.Struct, array_like=True, gc=False):

@@ -16,12 +16,6 @@ class MsgstateError(Exception):
         self.metadata = metadata
 
 
-class NotBuilt(MsgstateError):
-    """The contract has it and this server does not yet."""
-
-    reason = "UNIMPLEMENTED"
-
-
 class MessageNotFound(MsgstateError):
     """No message has this id or alias."""
 
@@ -49,6 +43,24 @@ class BatchTooLarge(MsgstateError):
     """A batch is over its limits; split it."""
 
     reason = "BATCH_TOO_LARGE"
+
+
+class ResponseTooLarge(MsgstateError):
+    """One of several answers does not fit beside the others; ask for it alone."""
+
+    reason = "RESPONSE_TOO_LARGE"
+
+
+class QuarantinedNotFound(MsgstateError):
+    """What is asked for was discarded, or never was in quarantine."""
+
+    reason = "QUARANTINED_NOT_FOUND"
+
+
+class PayloadNotFound(MsgstateError):
+    """No body is kept of this event: it came over gRPC, its body is gone, or there is no such event."""
+
+    reason = "PAYLOAD_NOT_FOUND"
 
 
 class PositionCompacted(MsgstateError):

@@ -53,6 +53,12 @@ def identity_of(provider: str, message_id: str, recipient: str) -> Identity:
     return Identity(message_hash(message_id), recipient_hash(provider, recipient))
 
 
+@lru_cache(maxsize=16_384)
+def address_hash(recipient: str) -> int:
+    """Signed 64 bits that stand for a recipient's address in the store's index, whatever the message."""
+    return message_hash(recipient)
+
+
 def alias_hash(alias: str) -> int:
     """Signed 64 bits that stand for an alias in the store's index."""
     return message_hash(alias)

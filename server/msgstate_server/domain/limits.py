@@ -30,14 +30,28 @@ RECIPIENT_ALIASES: Final = 256
 """Aliases that are kept of one recipient: the first in order of their characters."""
 MESSAGE_ALIASES: Final = 256
 """Aliases in one `MessageStatus`."""
+BATCH_KEYS: Final = 500
+"""Messages that one batch may ask for."""
+BATCH_RECIPIENTS: Final = 5
+"""Recipients of each message of a batch."""
+PAGE_SIZE: Final = 1_000
+"""Most items on one page of a list; a larger `page_size` means it."""
+PAGE_SIZE_DEFAULT: Final = 100
+"""Items on a page where no `page_size` is asked for."""
 AMBIGUOUS_NAMED: Final = 10
 """Messages that MESSAGE_AMBIGUOUS names."""
 FILTER_VALUES: Final = 1_000
-"""Values in each list of a watch's filter."""
+"""Values in each list of a filter."""
 WATCHERS: Final = 5_000
 """Watches that one server serves at a time."""
 VIOLATIONS_TOLD: Final = 20
-"""Violations told of one event of a batch, so that the answer stays within what clients take, 4 MiB."""
+"""Violations told of one event of a batch; fewer where the answer would be larger than a response may be."""
+QUARANTINE_IDS: Final = 100
+"""Quarantined webhooks that one call may replay or discard."""
+PROBLEMS_BYTES: Final = 65_536
+"""Of the problems told of one quarantined webhook; the rest is counted."""
+CHUNK_BYTES: Final = 262_144
+"""Of a body, in one response."""
 REPORT_RECIPIENTS: Final = 50
 """Recipients that one event of a webhook may report on."""
 CHECKPOINT_SECONDS: Final = (1.0, 60.0)

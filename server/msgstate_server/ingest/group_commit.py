@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 import structlog
 
@@ -22,9 +22,18 @@ ROOM_SECONDS: Final = 5.0
 _log = structlog.get_logger("msgstate.ingest")
 
 
+_CLOSED: Final = "the service is shutting down; send the same again to it later or to another replica"
+
+Committed: TypeAlias = asyncio.Future[list[Outcome]]
+"""The outcome of each candidate of a submission, in order, once all of it is durable.
+
+To be cancelled where nobody will ask for it: what still waits is then not committed, and no failure is reported.
+"""
+
+
 class _Waiting(NamedTuple):
     submission: Submission
-    committed: "asyncio.Future[list[Outcome]]"
+    committed: Committed
 
 
 class Ingest:
@@ -37,7 +46,7 @@ class Ingest:
         self._group_events = group_events
         self._queue: deque[_Waiting] = deque()
         self._queued = 0
-        self._draining = False
+        self._draining = asyncio.Event()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
 
@@ -47,24 +56,31 @@ class Ingest:
         Raises `IngestQueueFull` where there is no room within `timeout` seconds, `Draining` when the service stops and
         `StoreUnavailable`; then the same submission may be sent again.
         """
+        return await (await self.queue(submission, ROOM_SECONDS if timeout is None else timeout))
+
+    async def queue(self, submission: Submission, seconds: float | None = None) -> Committed:
+        """Give the submission its place, and what to await for its outcomes, which raises `StoreUnavailable`.
+
+        Waits for room, for ever where `seconds` is None; raises `IngestQueueFull` after so many, and `Draining`.
+        """
         cost = _cost(submission)
         if self._is_full(cost):
-            await self._wait_for_room(cost, ROOM_SECONDS if timeout is None else timeout)
-        if self._draining:
-            raise Draining("the service is shutting down; send the same again to it later or to another replica")
-        waiting = _Waiting(submission, asyncio.get_running_loop().create_future())
-        self._queue.append(waiting)
+            await self._wait_for_room(cost, seconds)
+        if self._draining.is_set():
+            raise Draining(_CLOSED)
+        committed: Committed = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(submission, committed))
         self._queued += cost
         self._work.set()
-        return await waiting.committed
+        return committed
 
     def _is_full(self, cost: int) -> bool:
         return bool(self._queue) and self._queued + cost > self._queue_events
 
-    async def _wait_for_room(self, cost: int, seconds: float) -> None:
+    async def _wait_for_room(self, cost: int, seconds: float | None) -> None:
         try:
             async with asyncio.timeout(seconds):
-                while self._is_full(cost) and not self._draining:
+                while self._is_full(cost) and not self._draining.is_set():
                     self._room.clear()
                     await self._room.wait()
         except TimeoutError:
@@ -73,7 +89,7 @@ class Ingest:
 
     async def run(self) -> None:
         """Commit what is submitted, until the service drains and nothing is left."""
-        while not self._draining or self._queue:
+        while not self._draining.is_set() or self._queue:
             await self._work.wait()
             self._work.clear()
             while self._queue:
@@ -81,9 +97,14 @@ class Ingest:
 
     def drain(self) -> None:
         """Take no more; `run` ends when all that was taken is committed."""
-        self._draining = True
+        self._draining.set()
         self._work.set()
         self._room.set()
+
+    async def closed(self) -> Draining:
+        """Return when the service drains, with what those are told who could not be taken any more."""
+        await self._draining.wait()
+        return Draining(_CLOSED)
 
     def _take_group(self) -> list[_Waiting]:
         group: list[_Waiting] = []

@@ -1,5 +1,20 @@
 """Questions about what is known, answered the same way to every caller."""
 
+from msgstate_server.queries.history import HistoryPage, get_history
 from msgstate_server.queries.message import MessageView, get_message
+from msgstate_server.queries.messages import Answer, get_messages
+from msgstate_server.queries.page_token import Listing
+from msgstate_server.queries.resolution import read_key
+from msgstate_server.queries.statuses import list_statuses
 
-__all__ = ["MessageView", "get_message"]
+__all__ = [
+    "Answer",
+    "HistoryPage",
+    "Listing",
+    "MessageView",
+    "get_history",
+    "get_message",
+    "get_messages",
+    "list_statuses",
+    "read_key",
+]

@@ -8,16 +8,17 @@ from msgstate.v1 import event_pb2, event_service_pb2, log_pb2, status_pb2
 from msgstate_server.domain.decision import Disposition
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.domain.limits import EVENT_BYTES
-from msgstate_server.domain.log import LogEntry
+from msgstate_server.domain.log import Effect, LogEntry
 from msgstate_server.domain.states import Evidence, State
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.domain.validation import Violation
+from msgstate_server.domain.validation import TEXT_LIMITS, Violation
 from msgstate_server.queries import MessageView
 
 _EVENT_TYPES: Final = {
     event_type: event_pb2.EventType.Value(f"EVENT_TYPE_{event_type.name}") for event_type in EventType
 }
 _REASONS: Final = {reason: event_pb2.Reason.Value(f"REASON_{reason.name}") for reason in Reason}
+_EFFECTS: Final = {effect: log_pb2.Effect.Value(f"EFFECT_{effect.name}") for effect in Effect}
 _STATES: Final = {state: status_pb2.State.Value(f"STATE_{state.name}") for state in State}
 DISPOSITIONS: Final = {
     disposition: event_service_pb2.Disposition.Value(f"DISPOSITION_{disposition.name}") for disposition in Disposition
@@ -97,82 +98,108 @@ def time_to_proto(time: int | None) -> Timestamp | None:
     return Timestamp(seconds=seconds, nanos=micros * 1000)
 
 
+def write_time(message: Timestamp, time: int) -> None:
+    """Write a time, in microseconds since 1970, into a message that is there."""
+    message.seconds, micros = divmod(time, _SECOND)
+    message.nanos = micros * 1000
+
+
+# Field by field, and only what is set: with keywords, building a message takes three to four times as long.
+
+
 def event_to_proto(event: Event) -> event_pb2.Event:
     """The event as it goes out, with its receipt time."""
+    message = event_pb2.Event()
+    write_event(message, event)
+    return message
+
+
+def write_event(message: event_pb2.Event, event: Event) -> None:
+    """Write an event as it goes out into an empty message, with its receipt time."""
+    message.provider = event.provider
+    message.message_id = event.message_id
+    message.recipient = event.recipient
+    message.type = _EVENT_TYPES[event.type]
+    if event.occurred_time is not None:
+        write_time(message.occurred_time, event.occurred_time)
+    write_time(message.received_time, event.received_time)
     attributes = event.attributes
-    return event_pb2.Event(
-        provider=event.provider,
-        message_id=event.message_id,
-        recipient=event.recipient,
-        type=_EVENT_TYPES[event.type],
-        provider_type=attributes.provider_type,
-        event_id=attributes.event_id,
-        occurred_time=time_to_proto(event.occurred_time),
-        reason=_REASONS[attributes.reason],
-        detail=attributes.detail,
-        smtp_code=attributes.smtp_code,
-        enhanced_code=attributes.enhanced_code,
-        url=attributes.url,
-        user_agent=attributes.user_agent,
-        ip_address=attributes.ip_address,
-        automated=attributes.automated,
-        aliases=attributes.aliases,
-        metadata=attributes.metadata,
-        received_time=time_to_proto(event.received_time),
-    )
+    message.reason = _REASONS[attributes.reason]
+    message.smtp_code = attributes.smtp_code
+    message.automated = attributes.automated
+    for field in _ATTRIBUTE_TEXTS:
+        if text := getattr(attributes, field):
+            setattr(message, field, text)
+    if attributes.aliases:
+        message.aliases.extend(attributes.aliases)
+    if attributes.metadata:
+        message.metadata.update(attributes.metadata)
+
+
+_ATTRIBUTE_TEXTS: Final = tuple(field for field, _ in TEXT_LIMITS)
 
 
 def transition_to_proto(entry: LogEntry) -> log_pb2.Transition:
     """The transition that an entry of the log is."""
-    event = entry.event
-    return log_pb2.Transition(
-        position=entry.position,
-        provider=event.provider,
-        message_id=event.message_id,
-        recipient=event.recipient,
-        from_state=_STATES[entry.before.state],
-        to_state=_STATES[entry.after.state],
-        version=entry.version,
-        event=event_to_proto(event),
-        failure=_failure_of(entry) if entry.after.state is State.FAILED else None,
-        commit_time=time_to_proto(entry.commit_time),
-    )
+    event, message = entry.event, log_pb2.Transition()
+    message.position = entry.position
+    message.provider = event.provider
+    message.message_id = event.message_id
+    message.recipient = event.recipient
+    message.from_state = _STATES[entry.before.state]
+    message.to_state = _STATES[entry.after.state]
+    message.version = entry.version
+    write_event(message.event, event)
+    write_time(message.commit_time, entry.commit_time)
+    if entry.after.state is State.FAILED:
+        _write_own_failure(message.failure, entry)
+    return message
 
 
-def _failure_of(entry: LogEntry) -> status_pb2.Failure:
+def _write_own_failure(message: status_pb2.Failure, entry: LogEntry) -> None:
     attributes = entry.event.attributes
-    return status_pb2.Failure(
-        reason=_REASONS[attributes.reason],
-        final=entry.after is Evidence.FAILED,
-        smtp_code=attributes.smtp_code,
-        enhanced_code=attributes.enhanced_code,
-        detail=attributes.detail,
-    )
+    message.reason = _REASONS[attributes.reason]
+    message.final = entry.after is Evidence.FAILED
+    message.smtp_code = attributes.smtp_code
+    message.enhanced_code = attributes.enhanced_code
+    message.detail = attributes.detail
 
 
-def recipient_to_proto(status: RecipientStatus) -> status_pb2.RecipientStatus:
-    """One recipient's status."""
-    message = status_pb2.RecipientStatus(
-        provider=status.provider,
-        message_id=status.message_id,
-        recipient=status.recipient,
-        state=_STATES[status.state],
-        queued_time=time_to_proto(status.queued_time),
-        sent_time=time_to_proto(status.sent_time),
-        delivered_time=time_to_proto(status.delivered_time),
-        engaged_time=time_to_proto(status.engaged_time),
-        failed_time=time_to_proto(status.failed_time),
-        suppressed_time=time_to_proto(status.suppressed_time),
-        complained_time=time_to_proto(status.complained_time),
-        unsubscribed_time=time_to_proto(status.unsubscribed_time),
-        open_count=status.open_count,
-        click_count=status.click_count,
-        last_event_time=time_to_proto(status.last_event_time),
-        create_time=time_to_proto(status.create_time),
-        update_time=time_to_proto(status.update_time),
-        version=status.version,
-        position=status.position,
-    )
+def entry_to_proto(entry: LogEntry) -> log_pb2.LogEntry:
+    """The entry as it goes out."""
+    message = log_pb2.LogEntry()
+    write_entry(message, entry)
+    return message
+
+
+def write_entry(message: log_pb2.LogEntry, entry: LogEntry) -> None:
+    """Write an entry of the log into an empty message."""
+    message.position = entry.position
+    write_event(message.event, entry.event)
+    message.effect = _EFFECTS[entry.effect]
+    message.from_state = _STATES[entry.before.state]
+    message.to_state = _STATES[entry.after.state]
+    message.version = entry.version
+    write_time(message.commit_time, entry.commit_time)
+
+
+def write_recipient(message: status_pb2.RecipientStatus, status: RecipientStatus) -> None:
+    """Write one recipient's status into an empty message."""
+    message.provider = status.provider
+    message.message_id = status.message_id
+    message.recipient = status.recipient
+    message.state = _STATES[status.state]
+    for field in _MILESTONES:
+        time = getattr(status, field)
+        if time is not None:
+            write_time(getattr(message, field), time)
+    message.open_count = status.open_count
+    message.click_count = status.click_count
+    write_time(message.last_event_time, status.last_event_time)
+    write_time(message.create_time, status.create_time)
+    write_time(message.update_time, status.update_time)
+    message.version = status.version
+    message.position = status.position
     if (failure := status.failure) is not None:
         message.failure.reason = _REASONS[failure.reason]
         message.failure.final = status.failure_final
@@ -182,30 +209,45 @@ def recipient_to_proto(status: RecipientStatus) -> status_pb2.RecipientStatus:
     if (suppression := status.suppression) is not None:
         message.suppression.reason = _REASONS[suppression.reason]
         message.suppression.detail = suppression.detail
-    return message
+
+
+_MILESTONES: Final = (
+    "queued_time",
+    "sent_time",
+    "delivered_time",
+    "engaged_time",
+    "failed_time",
+    "suppressed_time",
+    "complained_time",
+    "unsubscribed_time",
+)
 
 
 def message_to_proto(view: MessageView, limit: int) -> status_pb2.MessageStatus:
     """A message's status with as many recipients as fit into `limit` bytes."""
-    message = status_pb2.MessageStatus(
-        provider=view.provider,
-        message_id=view.message_id,
-        state=_STATES[view.state],
-        state_counts=[
-            status_pb2.StateCount(state=_STATES[state], count=count) for state, count in sorted(view.counts.items())
-        ],
-        aliases=view.aliases,
-        recipients_truncated=view.truncated,
-    )
+    message = status_pb2.MessageStatus()
+    write_message(message, view, limit)
+    return message
+
+
+def write_message(message: status_pb2.MessageStatus, view: MessageView, limit: int) -> None:
+    """Write a message's status into an empty message, with as many recipients as fit into `limit` bytes."""
+    message.provider = view.provider
+    message.message_id = view.message_id
+    message.state = _STATES[view.state]
+    for state, count in sorted(view.counts.items()):
+        message.state_counts.add(state=_STATES[state], count=count)
+    message.aliases.extend(view.aliases)
+    message.recipients_truncated = view.truncated
     size = message.ByteSize()
     for status in view.recipients:
-        recipient = recipient_to_proto(status)
+        recipient = message.recipients.add()
+        write_recipient(recipient, status)
         size += recipient.ByteSize() + FIELD_OVERHEAD
         if size > limit:
+            del message.recipients[-1]
             message.recipients_truncated = True
             break
-        message.recipients.append(recipient)
-    return message
 
 
 FIELD_OVERHEAD: Final = 5

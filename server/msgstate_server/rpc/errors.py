@@ -7,6 +7,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
+from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain import errors
 from msgstate_server.rpc.context import Context
 
@@ -18,11 +19,13 @@ _DETAIL_BYTES: Final = 3_072
 8 KiB, and encoding enlarges these."""
 
 _CODES: Final = {
-    errors.NotBuilt: grpc.StatusCode.UNIMPLEMENTED,
     errors.MessageNotFound: grpc.StatusCode.NOT_FOUND,
     errors.MessageAmbiguous: grpc.StatusCode.FAILED_PRECONDITION,
+    errors.QuarantinedNotFound: grpc.StatusCode.NOT_FOUND,
+    errors.PayloadNotFound: grpc.StatusCode.NOT_FOUND,
     errors.InvalidRequest: grpc.StatusCode.INVALID_ARGUMENT,
     errors.BatchTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.ResponseTooLarge: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.PositionCompacted: grpc.StatusCode.OUT_OF_RANGE,
     errors.HistoryDiverged: grpc.StatusCode.FAILED_PRECONDITION,
     errors.TooManyWatchers: grpc.StatusCode.RESOURCE_EXHAUSTED,
@@ -34,10 +37,17 @@ _CODES: Final = {
 
 async def abort(context: Context, error: errors.MsgstateError) -> NoReturn:
     """End the call with the error's status."""
-    code = _CODES.get(type(error), grpc.StatusCode.INTERNAL)
-    text = _cut(str(error))
+    code, text = _code(error), _cut(str(error))
     status = status_pb2.Status(code=code.value[0], message=text, details=map(_pack, _details(error)))
     await context.abort(code, text, ((_DETAILS_KEY, status.SerializeToString()),))
+
+
+def write_lookup_error(message: pb.LookupError, error: errors.MsgstateError) -> None:
+    """Write the error of one of several answers, which the call itself outlives, into an empty message."""
+    message.code = _code(error).value[0]
+    message.reason = error.reason
+    message.message = _cut(str(error))
+    message.metadata.update(_info(error).metadata)
 
 
 async def abort_internal(context: Context) -> NoReturn:
@@ -46,6 +56,10 @@ async def abort_internal(context: Context) -> NoReturn:
     info = error_details_pb2.ErrorInfo(reason=errors.MsgstateError.reason, domain=_DOMAIN)
     status = status_pb2.Status(code=code_pb2.INTERNAL, message=text, details=[_pack(info)])
     await context.abort(grpc.StatusCode.INTERNAL, text, ((_DETAILS_KEY, status.SerializeToString()),))
+
+
+def _code(error: errors.MsgstateError) -> grpc.StatusCode:
+    return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
 
 
 def _cut(text: str) -> str:

@@ -1,17 +1,15 @@
 """Events in: the handlers of `msgstate.v1.EventService`."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final
 
-from msgstate.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
-from msgstate_server.domain.decision import Candidate, Disposition, Submission
-from msgstate_server.domain.errors import BatchTooLarge
-from msgstate_server.domain.limits import BATCH_BYTES, BATCH_EVENTS, VIOLATIONS_TOLD
-from msgstate_server.domain.validation import Violation
-from msgstate_server.ingest import Ingest, admit
+from msgstate.v1 import event_service_pb2, event_service_pb2_grpc
+from msgstate_server.domain.decision import Disposition, Submission
+from msgstate_server.ingest import Ingest
 from msgstate_server.rpc.context import Context
-from msgstate_server.rpc.conversion import DISPOSITIONS, event_from_proto
-from msgstate_server.rpc.unbuilt import unbuilt
+from msgstate_server.rpc.conversion import DISPOSITIONS
+from msgstate_server.rpc.event_batches import admit_batch
+from msgstate_server.rpc.event_stream import EventStream
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
 
@@ -32,8 +30,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         self, request: event_service_pb2.PublishEventsRequest, context: Context
     ) -> event_service_pb2.PublishEventsResponse:
         """Publish a batch."""
-        _require_within_limits(request)
-        candidates, refused = self._admit(request.events)
+        candidates, refused = admit_batch(request, self._clock())
         outcomes = await self._ingest.submit(Submission(candidates), _patience(context)) if candidates else []
         committed = iter(outcomes)
         response = event_service_pb2.PublishEventsResponse(resume_token=Token.at(self._store.head).encode())
@@ -48,46 +45,14 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
             result.disposition = DISPOSITIONS[disposition]
         return response
 
-    def _admit(
-        self, messages: Iterable[event_pb2.Event]
-    ) -> tuple[list[Candidate], dict[int, list[event_service_pb2.FieldViolation]]]:
-        """The events that may enter the log, and why the others may not, by index."""
-        received_time = self._clock()
-        candidates: list[Candidate] = []
-        refused: dict[int, list[event_service_pb2.FieldViolation]] = {}
-        for index, message in enumerate(messages):
-            event, found = event_from_proto(message, received_time)
-            admitted = admit(event)
-            if isinstance(admitted, list):
-                found += admitted
-            if found:
-                refused[index] = [_violation(f"events[{index}]", violation) for violation in found[:VIOLATIONS_TOLD]]
-            elif not isinstance(admitted, list):
-                candidates.append(admitted)
-        return candidates, refused
-
-    async def StreamEvents(  # noqa: N802
+    def StreamEvents(  # noqa: N802
         self, request_iterator: AsyncIterator[event_service_pb2.StreamEventsRequest], context: Context
-    ) -> AsyncIterator[event_service_pb2.StreamEventsResponse]:
-        """Not built yet."""
-        await unbuilt(context)
-        yield event_service_pb2.StreamEventsResponse()  # type: ignore[unreachable]
+    ) -> AsyncGenerator[event_service_pb2.StreamEventsResponse, None]:
+        """Publish batches as they come."""
+        return EventStream(request_iterator, self._ingest, self._store, self._clock).acknowledgements()
 
 
 def _patience(context: Context) -> float | None:
     remaining = context.time_remaining()
     # Without a deadline it is None, which the stubs do not say.
     return None if remaining is None else remaining * _PATIENCE  # type: ignore[redundant-expr]
-
-
-def _require_within_limits(request: event_service_pb2.PublishEventsRequest) -> None:
-    if len(request.events) > BATCH_EVENTS:
-        raise BatchTooLarge(f"events: must be at most {BATCH_EVENTS}; found {len(request.events)}; split the batch")
-    size = request.ByteSize()
-    if size > BATCH_BYTES:
-        raise BatchTooLarge(f"events: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
-
-
-def _violation(prefix: str, violation: Violation) -> event_service_pb2.FieldViolation:
-    field = f"{prefix}.{violation.field}" if violation.field else prefix
-    return event_service_pb2.FieldViolation(field=field, description=violation.description)

@@ -1,6 +1,7 @@
 """Turns what goes wrong around a handler into the errors of the contract."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Any, Final, NoReturn, TypeAlias
 
 import grpc
@@ -17,7 +18,7 @@ _log = structlog.get_logger("msgstate.rpc")
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Unary = Callable[[Any, Context], Awaitable[object]]
-_Stream = Callable[[Any, Context], AsyncIterator[object]]
+_Stream = Callable[[Any, Context], AsyncGenerator[object, None]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
@@ -62,8 +63,12 @@ def _wrap(handler: Any, admit: Callable[[], None]) -> _Handler:
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary, admit), decode, encode)
     if handler.unary_stream:
-        return grpc.unary_stream_rpc_method_handler(_guard_stream(handler.unary_stream, admit), decode, encode)
-    return grpc.stream_stream_rpc_method_handler(_guard_stream(handler.stream_stream, admit), decode, encode)
+        return grpc.unary_stream_rpc_method_handler(
+            _guard_stream(handler.unary_stream, admit, _decoded), decode, encode
+        )
+    return grpc.stream_stream_rpc_method_handler(
+        _guard_stream(handler.stream_stream, admit, _DecodedStream), decode, encode
+    )
 
 
 def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], Any]:
@@ -80,8 +85,7 @@ def _guard_unary(call: _Unary, admit: Callable[[], None]) -> Any:
     async def guarded(request: object, context: Context) -> object:
         try:
             admit()
-            _require_decoded(request)
-            return await call(request, context)
+            return await call(_decoded(request), context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001
@@ -90,13 +94,14 @@ def _guard_unary(call: _Unary, admit: Callable[[], None]) -> Any:
     return guarded
 
 
-def _guard_stream(stream: _Stream, admit: Callable[[], None]) -> Any:
+def _guard_stream(stream: _Stream, admit: Callable[[], None], accept: Callable[[Any], object]) -> Any:
     async def guarded(request: object, context: Context) -> AsyncIterator[object]:
         try:
             admit()
-            _require_decoded(request)
-            async for response in stream(request, context):
-                yield response
+            # Of a call that was cancelled, what the handler holds goes now and not when it is collected.
+            async with aclosing(stream(accept(request), context)) as responses:
+                async for response in responses:
+                    yield response
         except grpc.aio.AbortError:
             raise
         except Exception as error:  # noqa: BLE001
@@ -105,10 +110,24 @@ def _guard_stream(stream: _Stream, admit: Callable[[], None]) -> Any:
     return guarded
 
 
-def _require_decoded(request: object) -> None:
+def _decoded(request: object) -> object:
     if isinstance(request, _Undecodable):
         description = "cannot be decoded as the message that this method takes: it is truncated, or not protobuf"
         raise InvalidRequest([Violation("request", description)])
+    return request
+
+
+class _DecodedStream:
+    """The requests of a stream, up to one that cannot be decoded, in whose place it raises `InvalidRequest`."""
+
+    def __init__(self, requests: AsyncIterator[object]) -> None:
+        self._requests = aiter(requests)
+
+    def __aiter__(self) -> AsyncIterator[object]:
+        return self
+
+    async def __anext__(self) -> object:
+        return _decoded(await anext(self._requests))
 
 
 async def _abort(context: Context, error: Exception) -> NoReturn:

@@ -1,33 +1,37 @@
-"""Statuses and live transitions out: the handlers of `msgstate.v1.MessageStatusService`."""
+"""Statuses, history and what happens now, out: the handlers of `msgstate.v1.MessageStatusService`."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Final
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
 from msgstate_server.domain.limits import RESPONSE_BYTES
-from msgstate_server.domain.log import LogEntry
-from msgstate_server.queries import get_message
+from msgstate_server.queries import Listing, get_history, get_message, get_messages, list_statuses, read_key
+from msgstate_server.rpc.batch_answers import write_answers
 from msgstate_server.rpc.context import Context
-from msgstate_server.rpc.conversion import message_to_proto
-from msgstate_server.rpc.transitions import RecentTransitions
-from msgstate_server.rpc.unbuilt import unbuilt
+from msgstate_server.rpc.conversion import message_to_proto, write_entry, write_recipient
+from msgstate_server.rpc.list_requests import read_status_filter
+from msgstate_server.rpc.paging import read_page_size, write_page
 from msgstate_server.rpc.watch_requests import read_watch_request
-from msgstate_server.store.protocol import Store
-from msgstate_server.watch import Batch, Watches
+from msgstate_server.rpc.watch_responses import event_responses, transition_responses
+from msgstate_server.store.protocol import MessageKey, Store
+from msgstate_server.watch import Watches
 from msgstate_server.watch.token import Token
 
-_HEADROOM = 4_096
+_HEADROOM: Final = 4_096
 """Bytes of a response that its token and other fields may take."""
 
 
 class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceServicer):
-    """See the contract for what each rpc promises."""
+    """See the contract for what each rpc promises. Every resume token is taken before the read that it comes with."""
 
     def __init__(self, store: Store, watches: Watches) -> None:
         """Answer from the store, and stream from the watches."""
         self._store = store
         self._watches = watches
-        self._transitions = RecentTransitions()
+        self._transitions = transition_responses()
+        self._events = event_responses()
 
     async def GetMessageStatus(  # noqa: N802
         self, request: pb.GetMessageStatusRequest, context: Context
@@ -39,58 +43,59 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
             status=message_to_proto(view, RESPONSE_BYTES - _HEADROOM), resume_token=token.encode()
         )
 
-    async def WatchTransitions(  # noqa: N802
-        self, request: pb.WatchTransitionsRequest, context: Context
-    ) -> AsyncIterator[pb.WatchTransitionsResponse]:
-        """Stream transitions."""
-        async for batch in self._watches.watch(read_watch_request(request)):
-            for response in _responses(batch, self._transitions):
-                yield response
-
     async def BatchGetMessageStatuses(  # noqa: N802
         self, request: pb.BatchGetMessageStatusesRequest, context: Context
     ) -> pb.BatchGetMessageStatusesResponse:
-        """Not built yet."""
-        await unbuilt(context)
+        """Give many messages' statuses."""
+        response = pb.BatchGetMessageStatusesResponse(resume_token=Token.at(self._store.head).encode())
+        answers = await get_messages(self._store, [MessageKey(key.provider, key.message_id) for key in request.keys])
+        write_answers(response, request.keys, answers)
+        return response
 
     async def ListMessageStatuses(  # noqa: N802
         self, request: pb.ListMessageStatusesRequest, context: Context
     ) -> pb.ListMessageStatusesResponse:
-        """Not built yet."""
-        await unbuilt(context)
+        """List recipients' statuses."""
+        head = self._store.head
+        wanted = read_status_filter(request.filter)
+        listing = Listing(head.log_id, "ListMessageStatuses", wanted)
+        before = listing.place(request.page_token)
+        page = await list_statuses(self._store, wanted, before, read_page_size(request.page_size))
+        response = pb.ListMessageStatusesResponse(resume_token=Token.at(head).encode())
+        statuses = [stored.status for stored in page.statuses]
+        count = write_page(response.recipient_statuses, statuses, write_recipient)
+        after = page.next if count == len(statuses) else page.statuses[count - 1].id
+        response.next_page_token = listing.token(after)
+        return response
 
     async def GetMessageHistory(  # noqa: N802
         self, request: pb.GetMessageHistoryRequest, context: Context
     ) -> pb.GetMessageHistoryResponse:
-        """Not built yet."""
-        await unbuilt(context)
+        """List a message's events."""
+        asked, recipient = read_key(request.message_id, request.provider, request.recipient)
+        listing = Listing(self._store.head.log_id, "GetMessageHistory", (asked, recipient))
+        after = listing.place(request.page_token) or 0
+        page = await get_history(self._store, asked, recipient, after, read_page_size(request.page_size))
+        response = pb.GetMessageHistoryResponse()
+        count = write_page(response.entries, page.entries, write_entry)
+        last = page.next if count == len(page.entries) else page.entries[count - 1].position
+        response.next_page_token = listing.token(last)
+        return response
+
+    async def WatchTransitions(  # noqa: N802
+        self, request: pb.WatchTransitionsRequest, context: Context
+    ) -> AsyncGenerator[pb.WatchTransitionsResponse, None]:
+        """Stream transitions."""
+        async with aclosing(self._watches.watch(read_watch_request(request))) as batches:
+            async for batch in batches:
+                for response in self._transitions.of(batch):
+                    yield response
 
     async def WatchEvents(  # noqa: N802
         self, request: pb.WatchEventsRequest, context: Context
-    ) -> AsyncIterator[pb.WatchEventsResponse]:
-        """Not built yet."""
-        await unbuilt(context)
-        yield pb.WatchEventsResponse()  # type: ignore[unreachable]
-
-
-def _responses(batch: Batch, transitions: RecentTransitions) -> Iterator[pb.WatchTransitionsResponse]:
-    """The batch as one response, or as several where it is larger than a response may be."""
-    response, size = _response(batch), 0
-    last: LogEntry | None = None
-    for entry in batch.entries:
-        transition, added = transitions.of(entry)
-        if last is not None and size + added > RESPONSE_BYTES - _HEADROOM:
-            response.resume_token = Token(batch.token.log_id, last.position, last.fingerprint).encode()
-            yield response
-            response, size = _response(batch), 0
-        response.transitions.append(transition)
-        size += added
-        last = entry
-    response.resume_token = batch.token.encode()
-    if batch.live:
-        response.phase = pb.WATCH_PHASE_LIVE
-    yield response
-
-
-def _response(batch: Batch) -> pb.WatchTransitionsResponse:
-    return pb.WatchTransitionsResponse(phase=pb.WATCH_PHASE_CATCHING_UP, head_position=batch.head_position)
+    ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
+        """Stream events."""
+        async with aclosing(self._watches.watch(read_watch_request(request))) as batches:
+            async for batch in batches:
+                for response in self._events.of(batch):
+                    yield response

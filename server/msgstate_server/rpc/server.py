@@ -17,7 +17,7 @@ from msgstate.v1 import (
     message_status_service_pb2_grpc,
 )
 from msgstate_server.domain.limits import RECEIVE_BYTES
-from msgstate_server.ingest import Ingest
+from msgstate_server.ingest import Ingest, Quarantine
 from msgstate_server.rpc.admin_service import AdminService
 from msgstate_server.rpc.event_service import EventService
 from msgstate_server.rpc.interceptors import ErrorInterceptor
@@ -51,7 +51,9 @@ _OPTIONS: Final[Sequence[tuple[str, int]]] = (
 class RpcServer:
     """The gRPC surface of one service."""
 
-    def __init__(self, ingest: Ingest, store: Store, watches: Watches, clock: Callable[[], int]) -> None:
+    def __init__(
+        self, ingest: Ingest, store: Store, watches: Watches, quarantine: Quarantine, clock: Callable[[], int]
+    ) -> None:
         """Put it together; it must be made within the running loop."""
         self._errors = ErrorInterceptor()
         self._server = grpc.aio.server(interceptors=[self._errors], options=_OPTIONS)
@@ -60,7 +62,7 @@ class RpcServer:
         message_status_service_pb2_grpc.add_MessageStatusServiceServicer_to_server(
             MessageStatusService(store, watches), self._server
         )
-        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(), self._server)
+        admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminService(quarantine, store), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from msgstate_server.domain.events import EventType
-from msgstate_server.domain.identity import Identity, event_key, identity_of
+from msgstate_server.domain.identity import Identity, address_hash, event_key, identity_of
 from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
@@ -93,10 +93,7 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     for entry in record.entries:
         yield from _check_entry(entry, folded)
     where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"
-    identity = identity_of(stored.provider, stored.message_id, stored.recipient)
-    for hashed, found, must in zip(Identity._fields, record.identity, identity, strict=True):
-        if found != must:
-            yield Finding(where, f"{hashed} is {found}, its ids make it {must}")
+    yield from _check_hashes(record, where)
     for alias in record.unfindable:
         yield Finding(where, f"alias {alias!r} leads nowhere: its row in the alias table is missing")
     if not record.entries:
@@ -107,6 +104,16 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
         found, must = getattr(stored, fact), getattr(folded, fact)
         if found != must:
             yield Finding(where, f"{fact} is {_shown(found)}, its events make it {_shown(must)}")
+
+
+def _check_hashes(record: RecipientRecord, where: str) -> Iterator[Finding]:
+    """What look-ups go by is what the ids make it."""
+    stored = record.stored.status
+    found = (*record.identity, record.address_hash)
+    must = (*identity_of(stored.provider, stored.message_id, stored.recipient), address_hash(stored.recipient))
+    for name, is_now, is_to_be in zip((*Identity._fields, "address_hash"), found, must, strict=True):
+        if is_now != is_to_be:
+            yield Finding(where, f"{name} is {is_now}, its ids make it {is_to_be}")
 
 
 def _check_entry(entry: LogEntry, folded: RecipientStatus) -> Iterator[Finding]:

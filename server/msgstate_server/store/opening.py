@@ -6,7 +6,8 @@ from typing import Final
 
 from msgstate_server.domain.errors import UnknownStore
 from msgstate_server.store.protocol import Auditable, Store
-from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
+from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore, SqliteUpkeep
+from msgstate_server.store.upkeep import Maintainable
 
 _SQLITE: Final = "sqlite:///"
 
@@ -19,6 +20,11 @@ async def open_store(url: str, clock: Callable[[], int]) -> Store:
 def auditor(url: str) -> Auditable:
     """The store to be checked, beside a running server or without one; raises `StoreUnusable`."""
     return SqliteAuditor(_sqlite_path(url))
+
+
+def upkeep(url: str) -> Maintainable:
+    """The store to be looked at or migrated; raises `StoreUnusable`."""
+    return SqliteUpkeep(_sqlite_path(url))
 
 
 def _sqlite_path(url: str) -> Path:

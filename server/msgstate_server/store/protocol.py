@@ -6,14 +6,14 @@ to the same promises. Errors: `StoreUnavailable` where the database cannot be re
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-from msgstate_server.domain.decision import Outcome, Payload, Problem, StoredStatus, Submission
+from msgstate_server.domain.decision import Candidate, Outcome, Payload, Problem, StoredStatus, Submission
 from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import Head, LogEntry
-from msgstate_server.domain.states import Evidence
+from msgstate_server.domain.states import Evidence, State
 from msgstate_server.domain.status import RecipientStatus
 
 
@@ -24,12 +24,39 @@ class MessageKey(msgspec.Struct, array_like=True, frozen=True):
     message_id: str
 
 
+class StatusFilter(NamedTuple):
+    """Which recipients to list: what is set must all match, and of a set any value may.
+
+    `message_id` and `recipient` are exact; times are those of the last accepted event, in microseconds since 1970.
+    """
+
+    states: frozenset[State] = frozenset()
+    providers: frozenset[str] = frozenset()
+    message_id: str = ""
+    recipient: str = ""
+    updated_from: int | None = None
+    updated_before: int | None = None
+
+
+class StatusPage(NamedTuple):
+    """Part of a list; `next` is what to go on before, None at the list's end."""
+
+    statuses: list[StoredStatus]
+    next: int | None
+
+
 class Quarantined(msgspec.Struct):
-    """A webhook's body that could not be understood, or not in all its parts."""
+    """A webhook that could not be understood, or not in all its parts; `body_size` is in bytes.
+
+    `problems` are those of its last reading: none once a replay understood all of it.
+    """
 
     id: int
-    payload: Payload
+    provider: str
+    account: str
+    received_time: int
     problems: list[Problem]
+    body_size: int
 
 
 class Store(Protocol):
@@ -64,8 +91,33 @@ class Store(Protocol):
         """Up to `limit` messages with exactly this id; an empty `provider` means any."""
         ...
 
-    async def find_by_alias(self, alias: str, provider: str, limit: int) -> list[MessageKey]:
-        """Up to `limit` messages of which a recipient is known by this alias; an empty `provider` means any."""
+    async def find_by_aliases(self, aliases: Sequence[MessageKey], limit: int) -> list[list[MessageKey]]:
+        """Of each alias, up to `limit` messages of which a recipient is known by it, in the order of the aliases.
+
+        An alias stands where a key has its `message_id`; an empty `provider` means any.
+        """
+        ...
+
+    async def read_messages(self, keys: Sequence[MessageKey], limit: int) -> list[list[RecipientStatus]]:
+        """Of each key, up to `limit` recipients of the messages with exactly this id, by first appearance.
+
+        An empty `provider` means any. The lists are in the order of the keys.
+        """
+        ...
+
+    async def list_recipients(self, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
+        """Up to `limit` recipients that match, by first appearance, newest first, of those before a place.
+
+        None is the beginning of the list. A page may hold fewer, or none, and not be the last: one call looks at a
+        bounded number of recipients.
+        """
+        ...
+
+    async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
+        """Up to `limit` entries of a message with positions larger than `after`, in order.
+
+        An empty `recipient` means all of them.
+        """
         ...
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
@@ -84,8 +136,25 @@ class Store(Protocol):
         """The raw body that brought the event at this position, if one is kept."""
         ...
 
-    async def read_quarantine(self, after: int, limit: int) -> list[Quarantined]:
-        """Up to `limit` quarantined bodies with ids larger than `after`, in order."""
+    async def find_positions(self, candidates: Sequence[Candidate]) -> list[int]:
+        """Where each of these events stands in the log; 0 where it is not in it."""
+        ...
+
+    async def list_quarantine(
+        self, provider: str, include_replayed: bool, before: int | None, limit: int
+    ) -> list[Quarantined]:
+        """Up to `limit` quarantined webhooks with ids smaller than `before`, newest first; None is the beginning.
+
+        An empty `provider` means any. Without `include_replayed` only those with problems are listed.
+        """
+        ...
+
+    async def read_quarantined(self, quarantined_id: int) -> tuple[Quarantined, Payload] | None:
+        """One quarantined webhook and its body, if it is there."""
+        ...
+
+    async def discard_quarantined(self, ids: Sequence[int]) -> int:
+        """Throw quarantined webhooks away; gives how many were there. When it returns, that is durable."""
         ...
 
     async def close(self) -> None:
@@ -102,6 +171,7 @@ class RecipientRecord(msgspec.Struct, array_like=True):
     stored: StoredStatus
     entries: list[LogEntry]
     identity: Identity
+    address_hash: int
     unfindable: list[str]
 
 

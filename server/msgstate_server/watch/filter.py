@@ -1,9 +1,10 @@
 """Which entries of the log a watcher wants."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+from msgstate_server.domain.events import EventType
 from msgstate_server.domain.identity import normalize_id, normalize_recipient
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.states import State
@@ -21,19 +22,18 @@ class Filter(NamedTuple):
     message_ids: frozenset[str] = frozenset()
     recipients: frozenset[str] = frozenset()
     to_states: frozenset[State] = frozenset()
+    types: frozenset[EventType] = frozenset()
     shard_index: int = 0
     shard_count: int = 1
     since: int = 0
 
     def transitions(self) -> Predicate:
         """Whether an entry is a transition that matches."""
-        tests = self._tests()
-        if not tests:
-            return lambda entry: entry.moved
-        if len(tests) == 1:
-            (test,) = tests
-            return lambda entry: entry.moved and test(entry)
-        return lambda entry: entry.moved and all(test(entry) for test in tests)
+        return _all([lambda entry: entry.moved, *self._tests()])
+
+    def events(self) -> Predicate:
+        """Whether an entry matches, be it a transition or not."""
+        return _all(self._tests())
 
     def _tests(self) -> list[Predicate]:
         """One test for each thing that is asked for, the most selective first."""
@@ -49,6 +49,9 @@ class Filter(NamedTuple):
             tests.append(lambda entry: entry.event.provider in providers)
         if to_states:
             tests.append(lambda entry: entry.after.state in to_states)
+        if self.types:
+            types = self.types
+            tests.append(lambda entry: entry.event.type in types)
         if self.since:
             since = self.since
             tests.append(lambda entry: entry.commit_time >= since)
@@ -56,6 +59,19 @@ class Filter(NamedTuple):
             index, count = self.shard_index, self.shard_count
             tests.append(lambda entry: shard(entry.event.provider, entry.event.message_id, count) == index)
         return tests
+
+
+def _all(tests: Sequence[Predicate]) -> Predicate:
+    """Whether all of the tests hold; the few that most watches have cost no loop."""
+    match tests:
+        case []:
+            return lambda _: True
+        case [test]:
+            return test
+        case [first, second]:
+            return lambda entry: first(entry) and second(entry)
+        case _:
+            return lambda entry: all(test(entry) for test in tests)
 
 
 def shard(provider: str, message_id: str, count: int) -> int:

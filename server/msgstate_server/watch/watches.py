@@ -1,7 +1,7 @@
 """Watching the log: from a start, through what was, into what comes, with a checkpoint in every silence."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -66,7 +66,7 @@ class Watches:
         self._draining = True
         self._tail.wake()
 
-    async def watch(self, request: WatchRequest) -> AsyncIterator[Batch]:
+    async def watch(self, request: WatchRequest) -> AsyncGenerator[Batch, None]:
         """The batches of one watch, the first at once; see the guarantees beside `WatchTransitions` in the contract.
 
         Raises what `resolve` raises, `TooManyWatchers`, and `Draining` when the service stops.

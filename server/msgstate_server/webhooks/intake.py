@@ -1,18 +1,9 @@
 """From one webhook request to one submission: what was understood and what was not, to be committed together."""
 
-from typing import NamedTuple
-
-from msgstate_server.domain.decision import Candidate, Payload, Problem, Submission, candidate
+from msgstate_server.domain.decision import Candidate, Intake, Payload, Problem, Submission, candidate
 from msgstate_server.domain.validation import violations
 from msgstate_server.webhooks.fitting import fit
 from msgstate_server.webhooks.providers import PROVIDERS
-
-
-class Intake(NamedTuple):
-    """What one request brings, and how many of its parts are acknowledged without being tracked."""
-
-    submission: Submission
-    ignored: int
 
 
 def take_in(payload: Payload) -> Intake:
@@ -22,6 +13,7 @@ def take_in(payload: Payload) -> Intake:
     """
     reading = PROVIDERS[payload.provider].read(payload.body, payload.received_time)
     candidates: list[Candidate] = []
+    pointers: list[str] = []
     problems = list(reading.problems)
     for pointer, event in reading.events:
         fitted = fit(event, payload.account)
@@ -30,4 +22,10 @@ def take_in(payload: Payload) -> Intake:
             problems.append(Problem(pointer, "; ".join(f"{field} {description}" for field, description in broken)))
         else:
             candidates.append(candidate(fitted))
-    return Intake(Submission(candidates, payload, problems), reading.ignored)
+            pointers.append(pointer)
+    return Intake(Submission(candidates, payload, problems), pointers, reading.ignored)
+
+
+def take_in_again(payload: Payload) -> Intake | None:
+    """Read a payload from quarantine anew; None where this version does not know its provider, as another one did."""
+    return take_in(payload) if payload.provider in PROVIDERS else None

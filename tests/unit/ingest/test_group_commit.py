@@ -247,3 +247,50 @@ async def test_cancelled_while_it_waits_for_room(store: CountingStore) -> None:
             await gone
         store.door.set()
         assert [positions(await task) for task in (first, queued, later)] == [[1], [2], [3]]
+
+
+async def test_places_in_the_queue_are_kept(store: CountingStore) -> None:
+    """Submissions that are queued one after the other are committed in that order, however late they are asked for."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        places = [await ingest.queue(submission(event(message_id=f"m{number}"))) for number in range(50)]
+        store.door.set()
+        assert [positions(await place) for place in reversed(places)] == [[number] for number in range(51, 1, -1)]
+        await first
+
+
+async def test_place_without_a_deadline_waits_for_room(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nobody sets a deadline, the one of single submissions does not count."""
+    monkeypatch.setattr("msgstate_server.ingest.group_commit.ROOM_SECONDS", 0.01)
+    async with running(store, queue_events=1) as ingest:
+        first = await shut(store, ingest)
+        queued = submitted(ingest, "queued")
+        await let_go()
+        patient = asyncio.create_task(ingest.queue(submission(event(message_id="patient"))))
+        with pytest.raises(IngestQueueFull):
+            await submitted(ingest, "impatient")
+        assert not patient.done()
+        store.door.set()
+        assert [positions(await each) for each in (first, queued, await patient)] == [[1], [2], [3]]
+
+
+async def test_place_that_is_given_up(store: CountingStore) -> None:
+    """A submission that nobody asks for any more is not committed where it still waits."""
+    async with running(store) as ingest:
+        first = await shut(store, ingest)
+        (await ingest.queue(submission(event(message_id="gone")))).cancel()
+        stays = await ingest.queue(submission(event(message_id="stays")))
+        store.door.set()
+        assert [positions(await each) for each in (first, stays)] == [[1], [2]]
+        assert await store.find_messages("gone", "", 1) == []
+
+
+async def test_closed_tells_of_the_drain(store: CountingStore) -> None:
+    """Whoever waits for it is told when the service drains, or at once where it does."""
+    ingest = Ingest(store)
+    waiting = asyncio.create_task(ingest.closed())
+    await let_go()
+    assert not waiting.done()
+    ingest.drain()
+    assert isinstance(await waiting, Draining)
+    assert isinstance(await ingest.closed(), Draining)

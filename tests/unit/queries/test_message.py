@@ -1,8 +1,6 @@
 """One message as a reader is told of it: found by id or alias, in the state most in need of attention."""
 
-from collections.abc import AsyncIterator
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +10,7 @@ from msgstate_server.domain.states import NEEDS_ATTENTION, State
 from msgstate_server.domain.validation import Violation
 from msgstate_server.queries import get_message
 from msgstate_server.store.sqlite import SqliteStore
-from tests.builders import Clock, append, event
+from tests.builders import append, event
 
 MAKES = {
     State.QUEUED: EventType.ACCEPTED,
@@ -22,13 +20,6 @@ MAKES = {
     State.FAILED: EventType.BOUNCED,
     State.SUPPRESSED: EventType.SUPPRESSED,
 }
-
-
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    store = await SqliteStore.open(tmp_path / "msgstate.db", Clock())
-    yield store
-    await store.close()
 
 
 async def test_message_with_one_recipient(store: SqliteStore) -> None:

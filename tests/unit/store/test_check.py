@@ -123,6 +123,7 @@ TEXTS = {
     "evidence": "evidence - 1",
     "message_hash": "message_hash + 1",
     "recipient_hash": "recipient_hash + 1",
+    "address_hash": "address_hash + 1",
 }
 CHANGES = {name: f"{name} + 1" for name in NUMBERS} | TEXTS
 NAMED = {"provider": "recipient_hash", "recipient": "recipient_hash", "message_id": "message_hash"}

@@ -1,9 +1,9 @@
 """What is in the tables where no method of the store shows it."""
 
-from msgstate_server.domain.identity import alias_hash
-from msgstate_server.store.protocol import MessageKey
+from msgstate_server.domain.identity import address_hash, alias_hash, message_hash
+from msgstate_server.store.protocol import MessageKey, StatusFilter
 from msgstate_server.store.sqlite import SqliteStore
-from tests.builders import append, event, numbered, payload, submission
+from tests.builders import append, event, find_by_alias, numbered, payload, submission
 from tests.unit.store.conftest import connected
 
 
@@ -23,7 +23,7 @@ async def test_alias_of_one_hash_is_told_by_its_text(store: SqliteStore) -> None
     await append(store, event(message_id="m1", aliases=["one"]), event(message_id="m2", aliases=["two"]))
     with connected(store.path) as connection:
         connection.execute("UPDATE alias SET alias_hash = ?", (alias_hash("two"),))
-    assert await store.find_by_alias("two", "", 10) == [MessageKey("acme", "m2")]
+    assert await find_by_alias(store, "two") == [MessageKey("acme", "m2")]
 
 
 async def test_message_of_one_hash_is_told_by_its_text(store: SqliteStore) -> None:
@@ -35,3 +35,16 @@ async def test_message_of_one_hash_is_told_by_its_text(store: SqliteStore) -> No
     assert [status.message_id for status in await store.read_recipients("m1", "", "", 10)] == ["m1"]
     assert await store.find_messages("m1", "", 10) == [MessageKey("acme", "m1")]
     assert sum((await store.count_recipients(MessageKey("acme", "m1"))).values()) == 1
+
+
+async def test_lists_tell_one_hash_apart_by_the_text(store: SqliteStore) -> None:
+    """Messages and addresses that fall together in the indexes are listed each for itself."""
+    await append(store, event(message_id="m1", recipient="a"), event(message_id="m2", recipient="b"))
+    with connected(store.path) as connection:
+        connection.execute("UPDATE recipient_status SET message_hash = ?", (message_hash("m1"),))
+        connection.execute("UPDATE recipient_status SET address_hash = ?", (address_hash("a"),))
+    for wanted in (StatusFilter(message_id="m1"), StatusFilter(recipient="a")):
+        page = await store.list_recipients(wanted, None, 10)
+        assert [stored.status.message_id for stored in page.statuses] == ["m1"]
+    assert [len(found) for found in await store.read_messages([MessageKey("", "m1")], 10)] == [1]
+    assert [entry.position for entry in await store.read_history(MessageKey("acme", "m1"), "", 0, 10)] == [1]

@@ -47,6 +47,35 @@ def test_one_thing_asked_for(chosen: Filter, row: LogEntry, wanted: bool) -> Non
     assert chosen.transitions()(row) is wanted
 
 
+@pytest.mark.parametrize(
+    ("chosen", "row", "wanted"),
+    [
+        (Filter(), entry(), True),
+        (Filter(), entry(before=SENT), True),
+        (Filter(types=frozenset({EventType.SENT, EventType.READ})), entry(before=SENT), True),
+        (Filter(types=frozenset({EventType.READ})), entry(before=SENT), False),
+        (Filter(providers=frozenset({"acme"})), entry(before=SENT), True),
+        (Filter(providers=frozenset({"acm"})), entry(), False),
+        (Filter(to_states=frozenset({State.SENT})), entry(before=SENT), True),
+        (Filter(to_states=frozenset({State.FAILED})), entry(before=SENT), False),
+        (Filter(types=frozenset({EventType.SENT}), providers=frozenset({"acme"})), entry(), True),
+        (Filter(types=frozenset({EventType.READ}), providers=frozenset({"acme"})), entry(), False),
+        (Filter(types=frozenset({EventType.SENT}), providers=frozenset({"acm"})), entry(), False),
+        (Filter(since=NOW + 1), entry(), False),
+    ],
+)
+def test_events_are_wanted_whether_they_moved_anything(chosen: Filter, row: LogEntry, wanted: bool) -> None:
+    """Of all events, by type too, what matches is wanted."""
+    assert chosen.events()(row) is wanted
+
+
+def test_types_narrow_transitions_too() -> None:
+    """A type that is asked for must be a transition's where only these are wanted."""
+    sent = Filter(types=frozenset({EventType.SENT}))
+    assert sent.transitions()(entry())
+    assert not sent.transitions()(entry(before=SENT))
+
+
 def test_all_that_is_asked_for_must_match() -> None:
     """Of everything that is asked for together, a transition that lacks one thing is not wanted."""
     chosen = Filter(

@@ -2,5 +2,6 @@
 
 from msgstate_server.store.sqlite.audit import SqliteAuditor
 from msgstate_server.store.sqlite.engine import SqliteStore
+from msgstate_server.store.sqlite.upkeep import SqliteUpkeep
 
-__all__ = ["SqliteAuditor", "SqliteStore"]
+__all__ = ["SqliteAuditor", "SqliteStore", "SqliteUpkeep"]

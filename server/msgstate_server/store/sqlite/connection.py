@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sqlite_utils import Database, Migrations
 
 from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.domain.identity import address_hash
 from msgstate_server.store.sqlite.sql import statements
 
 if TYPE_CHECKING:
@@ -68,6 +70,21 @@ class FileLock:
         os.close(self._descriptor)
 
 
+def lock_holder(database: Path) -> str:
+    """The process whose server runs on the file; empty where none does."""
+    try:
+        descriptor = os.open(database.with_name(database.name + "-lock"), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
+    finally:
+        os.close(descriptor)
+    return ""
+
+
 def open_for_writing(path: Path) -> sqlite.Connection:
     """The one connection that writes: durable, in WAL mode, its schema up to date."""
     connection = _connect(path, "mode=rwc")
@@ -92,6 +109,16 @@ def open_for_reading(path: Path) -> sqlite.Connection:
         _require_known_schema(connection, path)
         _require_schema(connection, path)
         _create_views(connection)
+        connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def open_as_it_is(path: Path) -> sqlite.Connection:
+    """A connection that reads a file of whatever schema this program knows, or one that holds nothing yet."""
+    connection = _connect_for_reading(path)
+    with _closed_on_failure(connection, path):
+        _require_own_file(connection, path)
+        _require_known_schema(connection, path)
         connection.execute("PRAGMA query_only = ON")
     return connection
 
@@ -172,8 +199,18 @@ def _statements(script: str) -> Iterator[str]:
 _register_migrations()
 
 
+def _inflated_size(body: bytes) -> int:
+    """How long a body is; 0 for one that is damaged, which must not keep the others from being served."""
+    try:
+        return len(zlib.decompress(body))
+    except zlib.error:
+        return 0
+
+
 def migrate(connection: sqlite.Connection, path: Path) -> None:
     """Bring the schema up to date, in one transaction; refuse a schema newer than this program."""
+    connection.create_function("hash_of_address", 1, address_hash, deterministic=True)
+    connection.create_function("inflated_size", 1, _inflated_size, deterministic=True)
     connection.execute("BEGIN IMMEDIATE")
     try:
         _require_known_schema(connection, path)
@@ -184,6 +221,13 @@ def migrate(connection: sqlite.Connection, path: Path) -> None:
         with suppress(sqlite.Error):
             connection.execute("ROLLBACK")
         raise
+
+
+def pending_migrations(connection: sqlite.Connection | None) -> list[str]:
+    """The migrations that a file lacks, in order; all there are where there is no file."""
+    if connection is None:
+        return [migration.name for migration in _MIGRATIONS._migrations]  # noqa: SLF001
+    return [migration.name for migration in _MIGRATIONS.pending(Database(connection, execute_plugins=False))]
 
 
 def _require_known_schema(connection: sqlite.Connection, path: Path) -> None:
@@ -201,6 +245,12 @@ def _require_schema(connection: sqlite.Connection, path: Path) -> None:
     if not _MIGRATIONS.applied(Database(connection, execute_plugins=False)):
         raise StoreUnusable(
             f"{path} holds nothing of msgstate yet: name a file that `msgstate serve --store` was given"
+        )
+    missing = pending_migrations(connection)
+    if missing:
+        raise StoreUnusable(
+            f"{path} was written by an older msgstate (its schema lacks {', '.join(missing)}): "
+            "run `msgstate migrate`, or start `msgstate serve` on it, which bring it up to date"
         )
 
 

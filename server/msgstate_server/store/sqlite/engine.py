@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -11,13 +10,14 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from msgstate_server.domain.decision import Outcome, Payload, Problem, StoredStatus, Submission
+from msgstate_server.domain.decision import Candidate, Outcome, Payload, StoredStatus, Submission
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import alias_hash, identity_of, message_hash
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.protocol import MessageKey, Quarantined
+from msgstate_server.store.protocol import MessageKey, Quarantined, StatusFilter, StatusPage
+from msgstate_server.store.sqlite.bodies import find_positions, list_quarantine, read_payload, read_quarantined
 from msgstate_server.store.sqlite.connection import (
     FileLock,
     open_for_reading,
@@ -25,6 +25,7 @@ from msgstate_server.store.sqlite.connection import (
     require_safe_library,
     unopenable,
 )
+from msgstate_server.store.sqlite.listing import list_recipients
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head, unavailable
 from msgstate_server.store.sqlite.rows import status_from_row
 from msgstate_server.store.sqlite.writer import Writer
@@ -35,9 +36,10 @@ else:
     import pysqlite3.dbapi2 as sqlite
 
 _messages: Final = msgspec.json.Decoder(list[MessageKey])
+_keys: Final = msgspec.json.Decoder(list[list[MessageKey]])
+_recipients: Final = msgspec.json.Decoder(list[list[StoredStatus]])
 _counts: Final = msgspec.json.Decoder(list[tuple[Evidence, int]])
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
-_problems: Final = msgspec.json.Decoder(list[Problem])
 
 _FEW: Final = 20
 """Recipients that are read on the event loop, as the statement says; most messages have fewer."""
@@ -132,10 +134,29 @@ class SqliteStore:
         values = (message_hash(message_id), message_id, provider, limit)
         return await self._page(lambda: _messages.decode(fetch_json(self._pager, "find_messages", values)))
 
-    async def find_by_alias(self, alias: str, provider: str, limit: int) -> list[MessageKey]:
+    async def find_by_aliases(self, aliases: Sequence[MessageKey], limit: int) -> list[list[MessageKey]]:
         """See `Store`."""
-        values = (alias_hash(alias), alias, provider, limit)
-        return await self._page(lambda: _messages.decode(fetch_json(self._pager, "find_by_alias", values)))
+        values = (_hashed(aliases, alias_hash), limit)
+        return await self._page(lambda: _keys.decode(fetch_json(self._pager, "find_by_aliases", values)))
+
+    async def read_messages(self, keys: Sequence[MessageKey], limit: int) -> list[list[RecipientStatus]]:
+        """See `Store`."""
+        values = (_hashed(keys, message_hash), limit)
+        found = await self._page(lambda: _recipients.decode(fetch_json(self._pager, "read_messages", values)))
+        return [[stored.status for stored in recipients] for recipients in found]
+
+    async def list_recipients(self, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
+        """See `Store`."""
+        return await self._page(lambda: list_recipients(self._pager, wanted, before, limit))
+
+    async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
+        """See `Store`."""
+        provider, message_id = message.provider, message.message_id
+        name = "read_recipient_history" if recipient else "read_history"
+        values: tuple[object, ...] = (message_hash(message_id), provider, message_id, after, limit)
+        if recipient:
+            values = (*identity_of(provider, message_id, recipient), provider, message_id, recipient, after, limit)
+        return await self._page(lambda: _entries.decode(fetch_json(self._pager, name, values)))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""
@@ -165,16 +186,26 @@ class SqliteStore:
 
     async def read_payload(self, position: int) -> Payload | None:
         """See `Store`."""
-        row = await self._page(lambda: self._pager.execute(SQL["read_payload"], (position,)).fetchone())
-        return None if row is None else _payload(*row)
+        return await self._page(lambda: read_payload(self._pager, position))
 
-    async def read_quarantine(self, after: int, limit: int) -> list[Quarantined]:
+    async def find_positions(self, candidates: Sequence[Candidate]) -> list[int]:
         """See `Store`."""
-        rows = await self._page(lambda: self._pager.execute(SQL["read_quarantine"], (after, limit)).fetchall())
-        return [
-            Quarantined(quarantine_id, _payload(provider, account, received_time, body), _problems.decode(problems))
-            for quarantine_id, provider, account, received_time, problems, body in rows
-        ]
+        return await self._page(lambda: find_positions(self._pager, candidates))
+
+    async def list_quarantine(
+        self, provider: str, include_replayed: bool, before: int | None, limit: int
+    ) -> list[Quarantined]:
+        """See `Store`."""
+        return await self._page(lambda: list_quarantine(self._pager, provider, include_replayed, before, limit))
+
+    async def read_quarantined(self, quarantined_id: int) -> tuple[Quarantined, Payload] | None:
+        """See `Store`."""
+        return await self._page(lambda: read_quarantined(self._pager, quarantined_id))
+
+    async def discard_quarantined(self, ids: Sequence[int]) -> int:
+        """See `Store`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._write_thread, self._writer.discard_quarantined, ids)
 
     def _read(self, read: Callable[[], _T]) -> _T:
         """A read of few rows, on the event loop: a hop to a thread costs several times the query."""
@@ -204,5 +235,6 @@ def _read_statuses(connection: sqlite.Connection, name: str, values: tuple[objec
     return [status_from_row(row) for row in connection.execute(SQL[name], values)]
 
 
-def _payload(provider: str, account: str, received_time: int, body: bytes) -> Payload:
-    return Payload(provider, account, received_time, zlib.decompress(body))
+def _hashed(keys: Sequence[MessageKey], hashed: Callable[[str], int]) -> str:
+    """Keys as a statement takes them, each with what its index goes by."""
+    return msgspec.json.encode([(key.provider, key.message_id, hashed(key.message_id)) for key in keys]).decode()

@@ -48,9 +48,17 @@ INSERT OR IGNORE INTO alias :rows;
 INSERT INTO payload (provider, account, received_time, body) VALUES (?, ?, ?, ?) RETURNING id;
 
 -- name: write_quarantine
--- The same body again changes nothing.
-INSERT INTO quarantine (digest, provider, account, received_time, problems, body) VALUES (?, ?, ?, ?, ?, ?)
-ON CONFLICT (digest) DO NOTHING;
+-- The same body again stays as it first came, but for what of it is not understood now.
+INSERT INTO quarantine (digest, provider, account, received_time, problems, body, body_size)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (digest) DO UPDATE SET problems = excluded.problems WHERE quarantine.problems != excluded.problems;
+
+-- name: write_problems
+-- What is still not understood of a body; where it was discarded meanwhile, this finds no row and makes none.
+UPDATE quarantine SET problems = ? WHERE id = ?;
+
+-- name: discard_quarantined
+DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(?));
 
 -- name: write_head
 UPDATE head SET position = ?, commit_time = ?, fingerprint = ?;
@@ -87,23 +95,103 @@ FROM (
     ORDER BY provider LIMIT ?4
 );
 
--- name: find_by_alias
--- Messages of which a recipient has the alias; the hash finds them, the text decides.
-SELECT '[' || group_concat(json_array(provider, message_id)) || ']'
-FROM (
-    SELECT DISTINCT s.provider, s.message_id
-    FROM alias CROSS JOIN recipient_status AS s ON s.id = alias.status_id
-    WHERE alias.alias_hash = ?1 AND (?3 = '' OR s.provider = ?3)
-        AND EXISTS (SELECT 1 FROM json_each(s.aliases) WHERE value = ?2)
-    ORDER BY s.provider, s.message_id LIMIT ?4
-);
-
 -- name: count_recipients
 SELECT '[' || group_concat(json_array(evidence, recipients)) || ']'
 FROM (
     SELECT evidence, count(*) AS recipients FROM recipient_status
     WHERE message_hash = ?1 AND provider = ?2 AND message_id = ?3
     GROUP BY evidence
+);
+
+-- name: list_recipients
+-- A page of those candidates that match, newest first: [StoredStatus, ...]. The candidates are found in an index, and a
+-- row is read only to look at what it holds; NULL asks for nothing.
+SELECT '[' || group_concat(stored) || ']'
+FROM (
+    SELECT s.stored
+    FROM (:candidates) AS candidate CROSS JOIN status_json AS s ON s.id = candidate.id
+    WHERE (:evidences IS NULL OR s.evidence IN (SELECT value FROM json_each(:evidences)))
+        AND (:providers IS NULL OR s.provider IN (SELECT value FROM json_each(:providers)))
+        AND (:message_id = '' OR s.message_id = :message_id)
+        AND (:recipient = '' OR s.recipient = :recipient)
+        AND (:updated_from IS NULL OR s.update_time >= :updated_from)
+        AND (:updated_before IS NULL OR s.update_time < :updated_before)
+    ORDER BY candidate.id DESC LIMIT :limit
+);
+
+-- name: last_candidate
+-- How far down one call looks; no row where the candidates end before that.
+SELECT min(id) FROM (:candidates) HAVING count(*) = :scan;
+
+-- name: candidates
+-- What may match where neither a message nor an address is asked for.
+SELECT id FROM recipient_status WHERE id < :before ORDER BY id DESC LIMIT :scan;
+
+-- name: candidates_of_message
+SELECT id FROM recipient_status WHERE message_hash = :message_hash AND id < :before ORDER BY id DESC LIMIT :scan;
+
+-- name: candidates_of_address
+SELECT id FROM recipient_status WHERE address_hash = :address_hash AND id < :before ORDER BY id DESC LIMIT :scan;
+
+-- name: candidates_of_both
+-- The plus keeps to the indexes: without it the rows of the message are read.
+SELECT id FROM recipient_status
+WHERE address_hash = :address_hash AND id < :before
+    AND +id IN (SELECT id FROM recipient_status WHERE message_hash = :message_hash)
+ORDER BY id DESC LIMIT :scan;
+
+-- name: read_messages
+-- The first recipients of each of [[provider, message_id, message_hash], ...]; an empty provider means any:
+-- [[StoredStatus, ...], ...], in the order of what is asked.
+SELECT '[' || group_concat('[' || (
+    SELECT coalesce(group_concat(stored), '')
+    FROM (
+        SELECT stored FROM status_json
+        WHERE message_hash = wanted.value ->> 2 AND message_id = wanted.value ->> 1
+            AND (wanted.value ->> 0 = '' OR provider = wanted.value ->> 0)
+        ORDER BY id LIMIT ?2
+    )
+) || ']') || ']'
+FROM json_each(?1) AS wanted;
+
+-- name: find_by_aliases
+-- Messages of which a recipient has the alias, of each of [[provider, alias, alias_hash], ...]; an empty provider means
+-- any, the hash finds them, the text decides: [[MessageKey, ...], ...], in the order of what is asked.
+SELECT '[' || group_concat('[' || (
+    SELECT coalesce(group_concat(json_array(provider, message_id)), '')
+    FROM (
+        SELECT DISTINCT s.provider, s.message_id
+        FROM alias CROSS JOIN recipient_status AS s ON s.id = alias.status_id
+        WHERE alias.alias_hash = wanted.value ->> 2 AND (wanted.value ->> 0 = '' OR s.provider = wanted.value ->> 0)
+            AND EXISTS (SELECT 1 FROM json_each(s.aliases) WHERE value = wanted.value ->> 1)
+        ORDER BY s.provider, s.message_id LIMIT ?2
+    )
+) || ']') || ']'
+FROM json_each(?1) AS wanted;
+
+-- name: read_history
+-- A message's log rows after a position. The places come from an index; rows are read for the page alone.
+SELECT '[' || group_concat(entry) || ']'
+FROM (
+    SELECT entry FROM (
+        SELECT event.position FROM recipient_status AS s CROSS JOIN event ON event.status_id = s.id
+        WHERE s.message_hash = ?1 AND s.provider = ?2 AND s.message_id = ?3 AND event.position > ?4
+        ORDER BY event.position LIMIT ?5
+    ) AS place CROSS JOIN entry_json ON entry_json.position = place.position
+    ORDER BY place.position
+);
+
+-- name: read_recipient_history
+-- The same of one recipient.
+SELECT '[' || group_concat(entry) || ']'
+FROM (
+    SELECT entry FROM (
+        SELECT event.position FROM recipient_status AS s CROSS JOIN event ON event.status_id = s.id
+        WHERE s.message_hash = ?1 AND s.recipient_hash = ?2 AND s.provider = ?3 AND s.message_id = ?4
+            AND s.recipient = ?5 AND event.position > ?6
+        ORDER BY event.position LIMIT ?7
+    ) AS place CROSS JOIN entry_json ON entry_json.position = place.position
+    ORDER BY place.position
 );
 
 -- name: read_log
@@ -118,15 +206,28 @@ SELECT payload.provider, payload.account, payload.received_time, payload.body
 FROM event JOIN payload ON payload.id = event.payload_id
 WHERE event.position = ?;
 
--- name: read_quarantine
-SELECT id, provider, account, received_time, problems, body FROM quarantine WHERE id > ? ORDER BY id LIMIT ?;
+-- name: find_positions
+-- Where events stand in the log, of [[message_hash, recipient_hash, key in hex], ...]: [[index, position], ...].
+SELECT '[' || group_concat(json_array(wanted.key, event.position)) || ']'
+FROM json_each(?1) AS wanted
+CROSS JOIN recipient_status AS s ON s.message_hash = wanted.value ->> 0 AND s.recipient_hash = wanted.value ->> 1
+CROSS JOIN event ON event.status_id = s.id AND event.event_key = unhex(wanted.value ->> 2);
+
+-- name: list_quarantine
+-- Newest first; those of which a replay understood all have an empty list of problems.
+SELECT id, provider, account, received_time, problems, body_size FROM quarantine
+WHERE id < ?1 AND (?2 = '' OR provider = ?2) AND (?3 OR problems != '[]')
+ORDER BY id DESC LIMIT ?4;
+
+-- name: read_quarantined
+SELECT id, provider, account, received_time, problems, body_size, body FROM quarantine WHERE id = ?;
 
 -- name: audit_recipients
 -- A page of recipients beside their log rows, their hashes and those of their aliases that no look-up finds:
--- [[StoredStatus, [LogEntry, ...], Identity, [alias, ...]], ...].
-SELECT '[' || group_concat('[' || stored || ',[' || entries || '],' || identity || ',' || unfindable || ']') || ']'
+-- [[StoredStatus, [LogEntry, ...], Identity, address hash, [alias, ...]], ...].
+SELECT '[' || group_concat('[' || stored || ',[' || entries || '],' || hashes || ',' || unfindable || ']') || ']'
 FROM (
-    SELECT stored, json_array(message_hash, recipient_hash) AS identity, (
+    SELECT stored, json_array(message_hash, recipient_hash) || ',' || address_hash AS hashes, (
         SELECT coalesce(group_concat(entry), '')
         FROM (SELECT entry FROM entry_json WHERE status_id = s.id ORDER BY position)
     ) AS entries, (

@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from msgstate_server.domain.decision import Appended, StoredStatus
-from msgstate_server.domain.identity import Identity
+from msgstate_server.domain.identity import Identity, address_hash
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import Cause, RecipientStatus
 
@@ -32,12 +32,13 @@ def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
         _encode(status.aliases).decode(),
         status.create_time,
         status.update_time,
+        address_hash(status.recipient),
     )
 
 
 def status_from_row(row: Sequence[Any]) -> StoredStatus:
     """The status that is in all columns of `recipient_status`."""
-    status_id, _, _, provider, message_id, recipient, evidence, *facts = row
+    status_id, _, _, provider, message_id, recipient, evidence, *facts, _ = row
     failure, suppression, aliases = facts[13:16]
     facts[13] = None if failure is None else _cause.decode(failure)
     facts[14] = None if suppression is None else _cause.decode(suppression)

@@ -5,7 +5,7 @@
 -- StoredStatus: [id, RecipientStatus]
 CREATE TEMP VIEW status_json AS
 SELECT
-    id, message_hash, recipient_hash, aliases,
+    id, message_hash, recipient_hash, address_hash, provider, message_id, recipient, evidence, aliases, update_time,
     json_array(id, json_array(
         provider, message_id, recipient, evidence, version, position,
         queued_time, sent_time, delivered_time, engaged_time, failed_time, suppressed_time,

@@ -75,6 +75,13 @@ class Writer:
         self._remember(statuses)
         return outcomes, head
 
+    def discard_quarantined(self, ids: Sequence[int]) -> int:
+        """Throw these away, in one transaction; gives how many were there."""
+        try:
+            return int(self._connection.execute(SQL["discard_quarantined"], (_text(ids),)).rowcount)
+        except sqlite.OperationalError as error:
+            raise unavailable("written", error) from error
+
     def _write_rows(
         self, submissions: Sequence[Submission]
     ) -> tuple[list[list[Outcome]], Head, dict[Identity, StoredStatus]]:
@@ -86,7 +93,10 @@ class Writer:
         decision = decide(submissions, statuses, known, head.position, commit_time)
         payload_ids = self._write_payloads(submissions, decision)
         for submission in submissions:
-            if submission.payload is not None and submission.problems:
+            if submission.quarantined:
+                row = (_text(submission.problems), submission.quarantined)
+                self._connection.execute(SQL["write_problems"], row)
+            elif submission.payload is not None and submission.problems:
                 self._write_quarantine(submission.payload, submission.problems)
         if decision.appended:
             self._write_decision(decision, identities, payload_ids)
@@ -166,6 +176,7 @@ class Writer:
             payload.received_time,
             _text(problems),
             body,
+            len(payload.body),
         )
         self._connection.execute(SQL["write_quarantine"], row)
 

@@ -1,0 +1,77 @@
+"""Which message an id or an alias names: the same answer whoever asks, for one message or for many."""
+
+from collections.abc import Sequence
+
+from msgstate_server.domain.errors import InvalidRequest, MessageAmbiguous, MessageNotFound
+from msgstate_server.domain.identity import normalize_id, normalize_recipient
+from msgstate_server.domain.limits import AMBIGUOUS_NAMED, ID_BYTES
+from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.domain.validation import Violation, shown, text_violations
+from msgstate_server.store.protocol import MessageKey, Store
+
+
+async def resolve(store: Store, asked: MessageKey, recipient: str, limit: int) -> list[RecipientStatus]:
+    """The first recipients of the message with this id or, where there is none, with this alias.
+
+    One more than `limit` where there are more. An empty provider or `recipient` means any; what is asked is as
+    `read_key` and `read_recipient` give it. Raises `MessageNotFound`, `MessageAmbiguous`.
+    """
+    found = await store.read_recipients(asked.message_id, asked.provider, recipient, limit + 1)
+    if found:
+        await require_one_message(store, asked, found, limit)
+        return found
+    # An exact id wins over an alias, where it lacks the recipient too.
+    if not (recipient and await store.find_messages(asked.message_id, asked.provider, 1)):
+        (messages,) = await store.find_by_aliases([asked], AMBIGUOUS_NAMED + 1)
+        key = the_message(asked, messages)
+        found = await store.read_recipients(key.message_id, key.provider, recipient, limit + 1)
+    if not found:
+        name = shown(asked.message_id)
+        raise MessageNotFound(f"the message with id or alias {name} has no recipient {shown(recipient)}")
+    return found
+
+
+def read_key(message_id: str, provider: str, recipient: str = "") -> tuple[MessageKey, str]:
+    """What is asked for, as the log has it: message and recipient; raises `InvalidRequest`."""
+    message_id, asked = normalize_id(message_id), recipient
+    recipient = normalize_recipient(asked)
+    if asked and not recipient:
+        raise InvalidRequest([Violation("recipient", f"must be an address, or empty for all; found {shown(asked)}")])
+    violations = [
+        violation
+        for field, value in (("message_id", message_id), ("provider", provider), ("recipient", recipient))
+        for violation in text_violations(field, value, ID_BYTES)
+    ]
+    if not message_id:
+        violations.append(Violation("message_id", "must not be empty; give the message's id or an alias"))
+    if violations:
+        raise InvalidRequest(violations)
+    return MessageKey(provider, message_id), recipient
+
+
+def the_message(alias: MessageKey, found: Sequence[MessageKey]) -> MessageKey:
+    """The one message that an alias names; raises where it is none or several."""
+    if not found:
+        where = f" of provider {shown(alias.provider)}" if alias.provider else ""
+        raise MessageNotFound(f"no message{where} has the id or alias {shown(alias.message_id)}")
+    if len(found) > 1:
+        raise _ambiguous(alias.message_id, found)
+    return found[0]
+
+
+async def require_one_message(store: Store, asked: MessageKey, found: Sequence[RecipientStatus], limit: int) -> None:
+    """Raise where the recipients are of several messages, even if the first `limit` are of one."""
+    if asked.provider or (len(found) <= limit and all(status.provider == found[0].provider for status in found)):
+        return
+    keys = await store.find_messages(asked.message_id, "", AMBIGUOUS_NAMED + 1)
+    if len(keys) > 1:
+        raise _ambiguous(asked.message_id, keys)
+
+
+def _ambiguous(message_id: str, keys: Sequence[MessageKey]) -> MessageAmbiguous:
+    named = [f"{key.provider}/{key.message_id}" for key in keys[:AMBIGUOUS_NAMED]]
+    more = " and more" if len(keys) > AMBIGUOUS_NAMED else ""
+    return MessageAmbiguous(
+        f"{shown(message_id)} names several messages: {', '.join(named)}{more}; set the provider, or use a message id",
+        **{f"message_{number}": name for number, name in enumerate(named, 1)},
+    )

@@ -1,0 +1,67 @@
+"""What a batch of events over gRPC brings: the same for one call and for a stream."""
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from msgstate.v1 import event_service_pb2 as pb
+from msgstate_server.domain.decision import Candidate
+from msgstate_server.domain.errors import BatchTooLarge
+from msgstate_server.domain.limits import BATCH_BYTES, BATCH_EVENTS, RESPONSE_BYTES, VIOLATIONS_TOLD
+from msgstate_server.domain.validation import Violation
+from msgstate_server.ingest import admit
+from msgstate_server.rpc.conversion import FIELD_OVERHEAD, event_from_proto
+
+_VIOLATIONS_BYTES: Final = RESPONSE_BYTES - 64 * BATCH_EVENTS
+"""What the violations of one answer may take beside the rest of it."""
+
+Refused: TypeAlias = dict[int, list[pb.FieldViolation]]
+"""The fields that broke a rule, by the event's index in its batch."""
+
+
+class AdmittedBatch(NamedTuple):
+    """The events that may enter the log, in order, and why the others may not."""
+
+    candidates: list[Candidate]
+    refused: Refused
+
+
+def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest, received_time: int) -> AdmittedBatch:
+    """Check every event by itself; raises `BatchTooLarge` where the batch as a whole is over its limits."""
+    _require_within_limits(request)
+    candidates: list[Candidate] = []
+    refused: dict[int, list[Violation]] = {}
+    for index, message in enumerate(request.events):
+        event, found = event_from_proto(message, received_time)
+        admitted = admit(event)
+        if isinstance(admitted, list):
+            found += admitted
+        if found:
+            refused[index] = found
+        elif not isinstance(admitted, list):
+            candidates.append(admitted)
+    return AdmittedBatch(candidates, _told(refused))
+
+
+def _require_within_limits(request: pb.PublishEventsRequest | pb.StreamEventsRequest) -> None:
+    if len(request.events) > BATCH_EVENTS:
+        raise BatchTooLarge(f"events: must be at most {BATCH_EVENTS}; found {len(request.events)}; split the batch")
+    size = request.ByteSize()
+    if size > BATCH_BYTES:
+        raise BatchTooLarge(f"events: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
+
+
+def _told(refused: Mapping[int, list[Violation]]) -> Refused:
+    """Of each event the first violation, and as many more as fit into its share of the answer."""
+    share = _VIOLATIONS_BYTES // max(1, len(refused))
+    return {index: _fitting(f"events[{index}]", found, share) for index, found in refused.items()}
+
+
+def _fitting(prefix: str, found: list[Violation], room: int) -> list[pb.FieldViolation]:
+    told: list[pb.FieldViolation] = []
+    for field, description in found[:VIOLATIONS_TOLD]:
+        violation = pb.FieldViolation(field=f"{prefix}.{field}" if field else prefix, description=description)
+        room -= violation.ByteSize() + FIELD_OVERHEAD
+        if told and room < 0:
+            break
+        told.append(violation)
+    return told

@@ -1,0 +1,61 @@
+"""Raw bodies: those that brought events, and those in quarantine with what of them is in the log."""
+
+import zlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from msgstate_server.domain.decision import Candidate, Payload, Problem
+from msgstate_server.store.protocol import Quarantined
+from msgstate_server.store.sqlite.queries import SQL, fetch_json
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite
+else:
+    import pysqlite3.dbapi2 as sqlite
+
+_BEYOND_ALL: Final = 2**63 - 1
+
+_problems: Final = msgspec.json.Decoder(list[Problem])
+_positions: Final = msgspec.json.Decoder(list[tuple[int, int]])
+
+
+def read_payload(connection: sqlite.Connection, position: int) -> Payload | None:
+    """See `Store`."""
+    row = connection.execute(SQL["read_payload"], (position,)).fetchone()
+    return None if row is None else _payload(*row)
+
+
+def find_positions(connection: sqlite.Connection, candidates: Sequence[Candidate]) -> list[int]:
+    """See `Store`."""
+    wanted = msgspec.json.encode([(*identity, key) for _, identity, key in candidates]).decode()
+    found = dict(_positions.decode(fetch_json(connection, "find_positions", (wanted,))))
+    return [found.get(index, 0) for index in range(len(candidates))]
+
+
+def list_quarantine(
+    connection: sqlite.Connection, provider: str, include_replayed: bool, before: int | None, limit: int
+) -> list[Quarantined]:
+    """See `Store`."""
+    values = (_BEYOND_ALL if before is None else before, provider, int(include_replayed), limit)
+    return [_quarantined(row) for row in connection.execute(SQL["list_quarantine"], values)]
+
+
+def read_quarantined(connection: sqlite.Connection, quarantined_id: int) -> tuple[Quarantined, Payload] | None:
+    """See `Store`."""
+    row = connection.execute(SQL["read_quarantined"], (quarantined_id,)).fetchone()
+    if row is None:
+        return None
+    *columns, body = row
+    found = _quarantined(columns)
+    return found, _payload(found.provider, found.account, found.received_time, body)
+
+
+def _payload(provider: str, account: str, received_time: int, body: bytes) -> Payload:
+    return Payload(provider, account, received_time, zlib.decompress(body))
+
+
+def _quarantined(row: Sequence[Any]) -> Quarantined:
+    quarantined_id, provider, account, received_time, problems, body_size = row
+    return Quarantined(quarantined_id, provider, account, received_time, _problems.decode(problems), body_size)

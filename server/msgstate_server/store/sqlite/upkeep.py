@@ -1,0 +1,55 @@
+"""A msgstate file as who keeps it sees it: how it is, and its schema brought up to date without serving it."""
+
+from contextlib import closing
+from pathlib import Path
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.sqlite.connection import (
+    FileLock,
+    lock_holder,
+    open_as_it_is,
+    open_for_writing,
+    pending_migrations,
+    require_safe_library,
+)
+from msgstate_server.store.sqlite.queries import read_head
+from msgstate_server.store.upkeep import Condition
+
+
+class SqliteUpkeep:
+    """See `Maintainable`."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the file, which need not be there."""
+        self._path = path
+
+    def condition(self) -> Condition:
+        """How the file is."""
+        require_safe_library()
+        folder = self._path.resolve().parent
+        try:
+            exists = self._path.exists()
+        except OSError as error:
+            raise StoreUnusable(f"cannot look at {self._path} ({error.strerror}): let this user read it") from error
+        if not exists:
+            return Condition(exists=False, pending=pending_migrations(None), server="", folder=folder, commit_time=0)
+        with closing(open_as_it_is(self._path)) as connection:
+            pending = pending_migrations(connection)
+            return Condition(
+                exists=len(pending) < len(pending_migrations(None)),
+                pending=pending,
+                server=lock_holder(self._path.resolve()),
+                folder=folder,
+                commit_time=0 if pending else read_head(connection).commit_time,
+            )
+
+    def migrate(self) -> list[str]:
+        """Bring the schema up to date, as the only one on the file."""
+        require_safe_library()
+        lock = FileLock(self._path.resolve())
+        try:
+            pending = self.condition().pending
+            open_for_writing(self._path).close()
+        finally:
+            lock.release()
+        return pending

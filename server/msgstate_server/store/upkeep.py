@@ -1,0 +1,31 @@
+"""What keeping a store asks of its engine, beside serving it."""
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class Condition(NamedTuple):
+    """How a store is, seen from outside; a server may run on it."""
+
+    exists: bool
+    """Whether it holds anything of msgstate."""
+    pending: list[str]
+    """The migrations that it lacks, in order."""
+    server: str
+    """The process that serves it; empty where none does."""
+    folder: Path | None
+    """Where its files stand; None where it has none."""
+    commit_time: int
+    """When the log's last event was committed, in microseconds; 0 where there is none, or migrations are pending."""
+
+
+class Maintainable(Protocol):
+    """A store as who keeps it sees it. Both methods raise `StoreUnusable`."""
+
+    def condition(self) -> Condition:
+        """How it is; nothing is changed or made."""
+        ...
+
+    def migrate(self) -> list[str]:
+        """Bring its schema up to date, which gives the migrations that were applied; refused while a server runs."""
+        ...

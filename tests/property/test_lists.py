@@ -1,0 +1,101 @@
+"""A list is what a plain loop over all recipients gives, whatever is asked for and in pages of whatever size."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from msgstate_server.domain.events import EventType
+from msgstate_server.domain.states import State
+from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.protocol import StatusFilter
+from msgstate_server.store.sqlite import SqliteStore, listing
+from tests.builders import NOW, SECOND, TYPES, Clock, append, event
+
+PROVIDERS, MESSAGES, RECIPIENTS, TIMES = ("p", "q", "r"), ("m", "n", "o"), ("a", "b", "c", "d"), range(6)
+
+arrivals = st.lists(
+    st.tuples(
+        st.sampled_from(TYPES),
+        st.sampled_from(PROVIDERS),
+        st.sampled_from(MESSAGES),
+        st.sampled_from(RECIPIENTS),
+        st.sampled_from(TIMES),
+    ),
+    max_size=60,
+)
+times = st.none() | st.sampled_from([NOW + time * SECOND for time in TIMES])
+filters = st.builds(
+    StatusFilter,
+    states=st.frozensets(st.sampled_from([state for state in State if state is not State.UNSPECIFIED]), max_size=3),
+    providers=st.frozensets(st.sampled_from((*PROVIDERS, "nobody")), max_size=2),
+    message_id=st.sampled_from(("", "", *MESSAGES)),
+    recipient=st.sampled_from(("", "", *RECIPIENTS)),
+    updated_from=times,
+    updated_before=times,
+)
+
+
+def matches(status: RecipientStatus, wanted: StatusFilter) -> bool:
+    """What the contract says of each field."""
+    return (
+        (not wanted.states or status.state in wanted.states)
+        and (not wanted.providers or status.provider in wanted.providers)
+        and wanted.message_id in ("", status.message_id)
+        and wanted.recipient in ("", status.recipient)
+        and (wanted.updated_from is None or status.update_time >= wanted.updated_from)
+        and (wanted.updated_before is None or status.update_time < wanted.updated_before)
+    )
+
+
+async def agree(path: Path, events: list[tuple[EventType, str, str, str, int]], asked: list[StatusFilter]) -> None:
+    """Fold the events here and in a store; every list of one is that of the other."""
+    clock = Clock()
+    store = await SqliteStore.open(path, clock)
+    try:
+        known: dict[tuple[str, str, str], RecipientStatus] = {}
+        for number, (kind, provider, message_id, recipient, time) in enumerate(sorted(events, key=lambda row: row[4])):
+            clock.now = NOW + time * SECOND
+            given_event = event(
+                kind, provider=provider, message_id=message_id, recipient=recipient, event_id=str(number)
+            )
+            await append(store, given_event)
+            (entry,) = await store.read_log(number, 1)
+            status = known.setdefault(
+                (provider, message_id, recipient), RecipientStatus(provider, message_id, recipient)
+            )
+            status.apply(given_event, entry.key, entry.position, clock.now)
+        for limit, wanted in enumerate(asked, 1):
+            assert await listed(store, wanted, limit) == [
+                status for status in reversed(known.values()) if matches(status, wanted)
+            ]
+    finally:
+        await store.close()
+
+
+async def listed(store: SqliteStore, wanted: StatusFilter, limit: int) -> list[RecipientStatus]:
+    """The whole list, in pages."""
+    found: list[RecipientStatus] = []
+    page = await store.list_recipients(wanted, None, limit)
+    found += [stored.status for stored in page.statuses]
+    while page.next is not None:
+        page = await store.list_recipients(wanted, page.next, limit)
+        found += [stored.status for stored in page.statuses]
+    return found
+
+
+@pytest.mark.parametrize("scan", [1, 7, 10_000])
+@settings(derandomize=True, deadline=None, max_examples=20)
+@given(events=arrivals, asked=st.lists(filters, min_size=1, max_size=12))
+def test_lists_agree_with_a_plain_loop(
+    tmp_path_factory: pytest.TempPathFactory,
+    scan: int,
+    events: list[tuple[EventType, str, str, str, int]],
+    asked: list[StatusFilter],
+) -> None:
+    """Every filter, alone and with others, gives exactly what matches, newest first, however little one read sees."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(listing, "SCAN", scan)
+        asyncio.run(agree(tmp_path_factory.mktemp("list") / "msgstate.db", events, asked))

@@ -1,0 +1,119 @@
+"""A file of an earlier version is brought up to date with all that is in it, or stays as it is."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlite_utils import Database
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.check import Finding, Summary, check
+from msgstate_server.store.protocol import StatusFilter
+from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore, connection
+from tests.builders import append, event, numbered, payload, submission
+from tests.contract.test_bodies import PROBLEMS
+from tests.unit.store.conftest import connected
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite
+else:
+    import pysqlite3.dbapi2 as sqlite
+
+SECOND_MIGRATION = "0002_lists_and_quarantine"
+FIRST_COLUMNS = {
+    "recipient_status": (
+        "id, message_hash, recipient_hash, provider, message_id, recipient, evidence, version, position, queued_time, "
+        "sent_time, delivered_time, engaged_time, failed_time, suppressed_time, complained_time, unsubscribed_time, "
+        "last_event_time, open_count, click_count, failure_cause, suppression_cause, aliases, create_time, update_time"
+    ),
+    "event": "*",
+    "alias": "*",
+    "payload": "*",
+    "quarantine": "id, digest, provider, account, received_time, problems, body",
+    "head": "*",
+}
+"""What the first version's tables have, of those that grew since."""
+BODIES = [b"", b"{}", b"x" * 100_000]
+
+
+async def file_of_the_first_version(path: Path) -> None:
+    """A file with the schema of 0001 alone, and in it what a store of today holds."""
+    store = await SqliteStore.open(path.with_name("today.db"))
+    await append(store, *numbered(50, messages=10), event(recipient="b@example.com"), event(recipient="c@example.com"))
+    await store.append([submission(payload=payload(body), problems=PROBLEMS) for body in BODIES])
+    await store.close()
+    with connected(path) as old:
+        old.execute(f"PRAGMA application_id = {connection.APPLICATION_ID}")
+        first = Database(old, execute_plugins=False)
+        connection._MIGRATIONS.apply(first, stop_before=SECOND_MIGRATION)  # noqa: SLF001
+        old.execute("DELETE FROM head")
+        old.execute("ATTACH ? AS today", (str(store.path),))
+        for table, columns in FIRST_COLUMNS.items():
+            old.execute(f"INSERT INTO {table} SELECT {columns} FROM today.{table}")  # noqa: S608
+
+
+def content(file: sqlite.Connection) -> list[object]:
+    """What a migration could change."""
+    tables = ("sqlite_schema", "_sqlite_migrations", *FIRST_COLUMNS)
+    return [file.execute(f"SELECT * FROM {table}").fetchall() for table in tables]  # noqa: S608
+
+
+async def findings(path: Path) -> list[Finding]:
+    """Where the file disagrees with itself."""
+    async with SqliteAuditor(path).audit() as audit:
+        return [finding async for finding in check(audit, Summary())]
+
+
+async def test_a_file_of_the_first_version_lists_right(path: Path) -> None:
+    """Recipients of before are listed by their address, bodies of before have their size, and all agrees."""
+    await file_of_the_first_version(path)
+    store = await SqliteStore.open(path)
+    try:
+        listed = [
+            await store.list_recipients(StatusFilter(recipient=f"{name}@example.com"), None, 100) for name in "abc"
+        ]
+        await append(store, event(message_id="new", recipient="b@example.com"))
+        grown = await store.list_recipients(StatusFilter(recipient="b@example.com"), None, 100)
+    finally:
+        await store.close()
+    assert [len(page.statuses) for page in listed] == [10, 1, 1]
+    assert [stored.status.message_id for stored in grown.statuses] == ["new", "m"]
+    with connected(path) as migrated:
+        sizes = migrated.execute("SELECT body_size FROM quarantine ORDER BY id").fetchall()
+    assert sizes == [(len(body),) for body in BODIES]
+    assert await findings(path) == []
+
+
+async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
+    """A table that is in the way of the last step stops the server before anything was changed."""
+    await file_of_the_first_version(path)
+    with connected(path) as old:
+        old.execute("CREATE TABLE quarantine_with_size (id INTEGER)")
+        before = content(old)
+    with pytest.raises(StoreUnusable):
+        await SqliteStore.open(path)
+    with connected(path) as old:
+        assert content(old) == before
+
+
+async def test_a_damaged_body_does_not_keep_the_others_from_being_served(path: Path) -> None:
+    """A quarantined body that cannot be inflated is listed without a size."""
+    await file_of_the_first_version(path)
+    with connected(path) as old:
+        old.execute("UPDATE quarantine SET body = x'00' WHERE id = 2")
+    store = await SqliteStore.open(path)
+    try:
+        listed = await store.list_quarantine("", include_replayed=True, before=None, limit=10)
+    finally:
+        await store.close()
+    assert {found.id: found.body_size for found in listed}[2] == 0
+    assert len(listed) == len(BODIES)
+
+
+async def test_check_asks_for_the_migration(path: Path) -> None:
+    """A file that no server of this version has opened is not checked: the refusal says how to bring it up to date."""
+    await file_of_the_first_version(path)
+    with pytest.raises(
+        StoreUnusable, match=rf"older msgstate \(its schema lacks {SECOND_MIGRATION}\): run `msgstate migrate`"
+    ):
+        await findings(path)
