@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all check lint fmt generate verify bench diagram server-environment \
+.PHONY: help demo serve test test-all check lint fmt generate verify compat bench diagram server-environment \
 	dev-environment generate-environment
 
 # Two targets may want the same environment at once.
@@ -17,8 +17,9 @@ serve: server-environment ## Run the server with its default settings
 test: dev-environment ## Run the tests, without the slow ones
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: dev-environment ## Run every test
+test-all: dev-environment ## Run every test, the client's with its oldest and newest libraries too
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@sh scripts/compat.sh
 
 check: lint verify ## Everything but the tests: format, lint, types, layers, generated files
 
@@ -33,13 +34,17 @@ fmt: dev-environment ## Format the code and the protos
 	.venv/bin/ruff format
 	.venv/bin/buf format -w
 
-generate: dev-environment generate-environment diagram ## Regenerate the stubs, the diagram and the command line's help
+generate: dev-environment generate-environment diagram ## Regenerate the stubs, the client's other half, the diagram and the docs
 	.venv/bin/buf format -w
 	sh scripts/generate.sh client
 	.venv/bin/python scripts/cli_help.py >docs/cli.md
+	.venv/bin/python scripts/api_docs.py >docs/api.md.new && mv docs/api.md.new docs/api.md
 
 verify: dev-environment generate-environment ## Prove that what is generated is fresh
 	sh scripts/verify.sh
+
+compat: dev-environment ## Test the client with the oldest and the newest libraries that it admits
+	@sh scripts/compat.sh
 
 bench: dev-environment ## Measure (ROW=name: one row of the table)
 	@.venv/bin/python -m tests.bench $(ROW)

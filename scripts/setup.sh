@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the environment that a make target needs: setup.sh server|dev|generate.
+# Make the environment that a make target needs: setup.sh server|dev|generate|compat-oldest|compat-newest.
 # A second call with nothing changed does nothing and needs no network.
 set -eu
 cd "$(dirname "$0")/.."
@@ -81,6 +81,16 @@ install() {
     fail "the libraries could not be installed: the reason stands above, and in $log"
 }
 
+# Prints constraints.txt with the oldest releases that the client's own requirements admit.
+oldest() {
+    awk -F '[ ">=,]+' '
+        /^dependencies = / { inside = 1; next }
+        /^]/ { inside = 0 }
+        inside { oldest[$2] = 1; print $2 "==" $3 }
+        FILENAME == "constraints.txt" && !($1 in oldest)
+    ' pyproject.toml constraints.txt
+}
+
 mode=${1:-}
 folder=.venv
 stamps=".installed-$mode"
@@ -95,8 +105,14 @@ generate)
     folder=.venv-generate
     inputs=protos/generator-requirements.txt
     set -- --requirement "$inputs" ;;
+compat-oldest)
+    folder=.venv-compat-oldest
+    set -- --constraint "$folder/oldest.txt" --editable . pytest pytest-asyncio pytest-xdist ;;
+compat-newest)
+    folder=.venv-compat-newest
+    set -- --constraint constraints.txt --editable . pytest pytest-asyncio pytest-xdist ;;
 *)
-    fail "usage: setup.sh server|dev|generate" ;;
+    fail "usage: setup.sh server|dev|generate|compat-oldest|compat-newest" ;;
 esac
 # shellcheck disable=SC2086  # a list of names without spaces
 wanted="$PWD $(cksum $inputs)"
@@ -106,5 +122,6 @@ if is_usable; then
 else
     make_environment
 fi
+[ "$mode" != compat-oldest ] || oldest >"$folder/oldest.txt"
 echo "setup: installing into $folder (only when something changed)" >&2
 install "$@"

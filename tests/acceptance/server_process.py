@@ -12,6 +12,8 @@ from subprocess import CompletedProcess
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
 RUN_SECONDS = 30.0
+# The tests of the client also run where only the client is installed; a server needs more.
+PYTHON = os.environ.get("MSGSTATE_TEST_SERVER_PYTHON", sys.executable)
 READY = re.compile(r"^msgstate is ready: grpc=(\S+) http=(\S+) store=(\S+)$", re.MULTILINE)
 
 
@@ -79,7 +81,7 @@ class ServerProcess:
     ) -> None:
         self.store = store
         self.config = config
-        self._command = [sys.executable, "-m", "msgstate_server", "serve", "--config", str(config), *arguments]
+        self._command = [PYTHON, "-m", "msgstate_server", "serve", "--config", str(config), *arguments]
         self._folder = folder
         self._environment = environment(**(variables or {}))
         self.grpc = ""

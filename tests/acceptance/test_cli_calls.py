@@ -11,6 +11,7 @@ import pytest
 from pysqlite3 import dbapi2
 
 from tests.acceptance.server_process import ServerProcess, environment, run, wait_until, write_config
+from tests.acceptance.terminal import run_in_terminal, widest
 
 TRANSITION = re.compile(r"(\S+)  #(\d+) +(\S+) +(\S+) +(\S+) → (\S+) +(.+)")
 
@@ -74,6 +75,20 @@ def test_status_tells_suppressed_and_provisional(server: ServerProcess) -> None:
     assert "failed provisionally" in shown
 
 
+@pytest.mark.parametrize("columns", [80, 120])
+def test_status_in_a_terminal(server: ServerProcess, columns: int) -> None:
+    """In a terminal states are in colours, and recipients in a table where it is wide; nothing is wider than it."""
+    shown = run_in_terminal("status", "order", columns=columns, NO_COLOR="", MSGSTATE_SERVER=server.grpc)
+    plain = run_in_terminal("status", "order", columns=columns, MSGSTATE_SERVER=server.grpc)
+
+    headings = ["recipient", "state", "times", "facts"]
+    assert shown.code == 0
+    assert (headings in [line.split() for line in shown.plain().splitlines()]) is (columns == 120)
+    assert widest(shown.plain()) <= columns
+    assert "\x1b[31m\x1b[1mFAILED" in shown.text
+    assert "\x1b[3" not in plain.text
+
+
 def test_status_of_one_recipient_as_json(server: ServerProcess) -> None:
     """`status --json` prints the server's answer as one line, with the token that a watch starts from."""
     result = call(server, "status", "order", "--recipient", "ada@b.example", "--json")
@@ -121,7 +136,7 @@ def test_watch_prints_a_line_per_transition_and_how_to_resume(server: ServerProc
     assert [match.groups()[1:] for match in found if match] == [
         ("1", "own/order", "ada@b.example", "-", "QUEUED", "accepted"),
         ("2", "own/order", "ada@b.example", "QUEUED", "ENGAGED", "opened"),
-        ("3", "own/order", "alan@b.example", "-", "FAILED", "bounced: mailbox full 552"),
+        ("3", "own/order", "alan@b.example", "-", "FAILED", 'bounced: mailbox full 552 "full"'),
         ("4", "own/offer", "tony@b.example", "-", "SUPPRESSED", "suppressed: spam"),
         ("5", "own/offer", "ken@b.example", "-", "FAILED", "errored (provisional)"),
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 SETUP = Path(__file__).parents[2] / "scripts" / "setup.sh"
-TOOLS = ("cat", "cksum", "cp", "dirname", "mkdir", "rm", "sh", "tail")
+TOOLS = ("awk", "cat", "cksum", "cp", "dirname", "mkdir", "rm", "sh", "tail")
 
 # A test sets in its environment the VERSION that it reports, and what FAILS: venv, or an installation with these words.
 FAKE_PYTHON = """#!/bin/sh
@@ -42,6 +42,12 @@ class Project:
         program = self.bin / name
         program.write_text(text)
         program.chmod(0o755)
+
+    def requirements(self, *texts: str) -> None:
+        """Give the project requirements of its own."""
+        lines = "".join(f'    "{text}",\n' for text in texts)
+        extra = '[project.optional-dependencies]\ndev = [\n    "mypy>=2",\n]\n'
+        (self.folder / "pyproject.toml").write_text(f"[project]\ndependencies = [\n{lines}]\n{extra}")
 
     def set_up(self, mode: str = "server", **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the script, and forget what the fake Python was asked before."""
@@ -142,6 +148,21 @@ def test_the_tests_need_more_than_the_server(project: Project) -> None:
     project.set_up("dev")
 
     assert ".[server,dev]" in project.installed[0]
+
+
+def test_the_oldest_libraries_are_those_of_the_project(project: Project) -> None:
+    """The oldest releases that the client admits replace the pinned ones; everything else stays pinned."""
+    project.add_program("python3")
+    project.requirements("grpcio>=1.72.1", "protobuf>=6.30.0")
+    (project.folder / "constraints.txt").write_text("grpcio==1.85.1\nprotobuf==7.36.2\npytest==9.2.0\n")
+
+    assert project.set_up("compat-oldest").returncode == 0
+
+    constraints = project.folder / ".venv-compat-oldest" / "oldest.txt"
+    assert constraints.read_text().splitlines() == ["grpcio==1.72.1", "protobuf==6.30.0", "pytest==9.2.0"]
+    assert "--constraint .venv-compat-oldest/oldest.txt --editable . pytest" in project.installed[0]
+    assert project.set_up("compat-oldest").stderr == ""
+    assert project.installed == []
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])

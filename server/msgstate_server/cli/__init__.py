@@ -1,19 +1,26 @@
 """The `msgstate` command. Each command lives in a module of its own, which is imported when the command is called."""
 
-from msgstate_server.cli.group import Commands
+from msgstate_server.cli.group import Program
 
 _COMMANDS = {
     "serve": "Run the server.",
     "demo": "See it work: a server, two providers' webhooks and a watcher.",
     "status": "Show what became of a message.",
-    "watch": "Follow every transition, from where you like.",
-    "publish": "Publish events from JSON lines.",
+    "history": "Show every event of a message, and what each of them did.",
+    "list": "List recipients' statuses, the newest first.",
+    "watch": "Follow every transition or every event, from where you like.",
+    "publish": "Publish events from JSON lines, or a saved webhook.",
+    "quarantine": "See and mend what could not be understood.",
+    "payload": "Print the raw body that brought an event.",
     "check": "Prove that a store agrees with its own log.",
+    "migrate": "Bring a store's schema up to date.",
+    "doctor": "Find what stands between this machine and a running service.",
     "diagram": "Draw the lifecycle as a Mermaid state diagram.",
+    "completion": "Print a script that lets a shell complete commands.",
     "version": "Show the versions of msgstate and of what it runs on.",
 }
 
-main = Commands(
+main = Program(
     "msgstate",
     commands_in="msgstate_server.cli",
     lines=_COMMANDS,

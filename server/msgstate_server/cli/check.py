@@ -6,10 +6,9 @@ import json
 import click
 
 from msgstate_server.cli.group import USAGE, Failed
-from msgstate_server.cli.options import examples
+from msgstate_server.cli.options import examples, store_option
 from msgstate_server.cli.text import printable
 from msgstate_server.domain.errors import StoreUnusable, UnknownStore
-from msgstate_server.settings import Settings
 from msgstate_server.store.check import Summary, check
 from msgstate_server.store.opening import auditor
 
@@ -21,15 +20,7 @@ from msgstate_server.store.opening import auditor
         "msgstate check --store sqlite:////var/lib/msgstate/msgstate.db --json",
     ),
 )
-@click.option(
-    "--store",
-    envvar="MSGSTATE_STORE",
-    default=Settings().store,
-    metavar="URL",
-    show_default=True,
-    show_envvar=True,
-    help="The store, whether a server runs on it or not.",
-)
+@store_option("The store, whether a server runs on it or not.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print each finding, then the summary, as one JSON object a line."
 )

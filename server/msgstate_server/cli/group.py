@@ -8,15 +8,18 @@ from io import TextIOWrapper
 from typing import Any, Final
 
 import click
+from click.shell_completion import CompletionItem
 
+FAILED: Final = 1
 USAGE: Final = 2
+UNREACHABLE: Final = 3
 INTERRUPTED: Final = 130
 
 
 class Failed(click.ClickException):
     """A command that failed in a way its user can mend: one line on standard error and an exit code."""
 
-    def __init__(self, message: str, exit_code: int = 1) -> None:
+    def __init__(self, message: str, exit_code: int = FAILED) -> None:
         """Say what failed and the mend."""
         super().__init__(message)
         self.exit_code = exit_code  # type: ignore[misc]  # click means it for the class
@@ -54,6 +57,15 @@ class Commands(click.Group):
         """List the commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl(list(self._lines.items()))
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the name of a command without importing any."""
+        found = [CompletionItem(name, help=line) for name, line in self._lines.items() if name.startswith(incomplete)]
+        return found + click.Command.shell_complete(self, ctx, incomplete)
+
+
+class Program(Commands):
+    """The outermost group, through which every command runs."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an interrupt ends it without a word."""

@@ -3,13 +3,21 @@
 import shlex
 import shutil
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import click
 
+from msgstate_server.domain.events import EventType
+from msgstate_server.domain.states import State
 from msgstate_server.settings import Settings, SettingsError, split_address
 
+_Function = TypeVar("_Function", bound=Callable[..., object])
+
+STATES: Final = tuple(state.name for state in State if state)
+TYPES: Final = tuple(event_type.name for event_type in EventType if event_type)
 DEFAULT_SERVER: Final = Settings().grpc
 
 
@@ -32,12 +40,94 @@ server_option = click.option(
     help="The server's gRPC address.",
 )
 
+
+def store_option(description: str) -> Callable[[_Function], _Function]:
+    """`--store`, of commands that look at a store themselves."""
+    return click.option(
+        "--store",
+        envvar="MSGSTATE_STORE",
+        default=Settings().store,
+        metavar="URL",
+        show_default=True,
+        show_envvar=True,
+        help=description,
+    )
+
+
+def serve_options(function: _Function) -> _Function:
+    """What `serve` can be told, each with its variable; what is not given is None: the settings file decides."""
+    default = Settings()
+    for option in (
+        click.option("--config", envvar="MSGSTATE_CONFIG", metavar="FILE", show_envvar=True,
+                     type=click.Path(path_type=Path), help="A TOML file; webhook credentials stand only there."),
+        _setting("http", "HOST:PORT", f"Where webhooks come in.  [default: {default.http}]"),
+        _setting("grpc", "HOST:PORT", f"Where the gRPC services listen.  [default: {default.grpc}]"),
+        _setting("store", "URL", f"Where events are kept.  [default: {default.store}]"),
+    ):  # fmt: skip
+        function = option(function)
+    return function
+
+
+def _setting(name: str, kind: str, description: str) -> Callable[[_Function], _Function]:
+    return click.option(
+        f"--{name}", envvar=f"MSGSTATE_{name.upper()}", metavar=kind, show_envvar=True, help=description
+    )
+
+
 json_option = click.option(
     "--json",
     "as_json",
     is_flag=True,
     help="Print one JSON object per line, in the JSON form of Protocol Buffers.",
 )
+
+
+class Time(click.ParamType[datetime, datetime | str]):
+    """A time in ISO 8601, as an aware datetime; local, where it names no offset."""
+
+    name = "time"
+
+    def convert(self, value: datetime | str, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Read it, or refuse it as wrong usage."""
+        time = value if isinstance(value, datetime) else time_of(value)
+        if time is None:
+            self.fail(f"{value!r} is not a time in ISO 8601, for example 2026-11-21T09:00:00Z", param, ctx)
+        return time
+
+
+def time_of(text: str) -> datetime | None:
+    """The time in ISO 8601, as an aware datetime; None where it is none."""
+    try:
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError):
+        return None
+
+
+def complete_provider(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """The providers that this program knows; a server may know of others, from what was published."""
+    from msgstate_server.webhooks.providers import PROVIDERS  # noqa: PLC0415  (only a shell that completes needs it)
+
+    return [name for name in PROVIDERS if name.startswith(incomplete)]
+
+
+def provider_option(name: str = "provider", **attributes: object) -> Callable[[_Function], _Function]:
+    """`--provider`, which a shell completes."""
+    return click.option("--provider", name, shell_complete=complete_provider, metavar="NAME", **attributes)  # type: ignore[arg-type]
+
+
+def choice_option(flag: str, name: str, values: Sequence[str], description: str) -> Callable[[_Function], _Function]:
+    """An option that takes any of the values, in upper or lower case, and can be repeated."""
+    text = f"{description}: {', '.join(values)}."
+    return click.option(
+        flag,
+        name,
+        multiple=True,
+        type=click.Choice(values, case_sensitive=False),
+        metavar=flag.rpartition("-")[2].upper(),
+        # By itself click would offer them in lower case.
+        shell_complete=lambda _, __, typed: [value for value in values if value.startswith(typed.upper())],
+        help=text,
+    )
 
 
 def examples(*lines: str) -> str:
@@ -54,3 +144,11 @@ def program() -> str:
     if found and Path(found).resolve() == called.resolve():
         return called.name
     return shlex.quote(sys.argv[0])
+
+
+def to_paste(words: Iterable[str], server: str, options: Iterable[tuple[str, str]], argument: str = "") -> str:
+    """A command of this program that works when it is pasted: its words, the server, other options and an argument."""
+    named = [("--server", server)] if server != DEFAULT_SERVER else []
+    shown = (f"{name} {shlex.quote(value)}" if value else name for name, value in (*named, *options))
+    last = ("--",) * argument.startswith("-") + (shlex.quote(argument),) * bool(argument)
+    return " ".join((program(), *map(shlex.quote, words), *shown, *last))

@@ -3,30 +3,27 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import BinaryIO, Final, NamedTuple
+from typing import BinaryIO, Final
 
 import click
-from google.protobuf.json_format import MessageToDict, ParseDict, ParseError
+from google.protobuf.json_format import MessageToDict
 
-from msgstate.v1 import event_pb2, event_service_pb2, event_service_pb2_grpc
+from msgstate import Client
+from msgstate.v1.event_service_pb2 import DISPOSITION_REFUSED, EventResult, FieldViolation
+from msgstate_server.cli.group import FAILED
 from msgstate_server.cli.options import examples, json_option, server_option
-from msgstate_server.cli.server_call import CALL_SECONDS, connect
-from msgstate_server.cli.text import printable, words
-from msgstate_server.domain.limits import BATCH_BYTES, EVENT_BYTES
+from msgstate_server.cli.progress import Progress
+from msgstate_server.cli.publishing import Part, lines_of, read_webhook
+from msgstate_server.cli.server_call import connect
+from msgstate_server.cli.text import disposition_word, printable
+from msgstate_server.domain.limits import BATCH_BYTES
+from msgstate_server.webhooks.providers import PROVIDERS
 
-BATCH_LINES: Final = 500
+BATCH_EVENTS: Final = 500
 
 _OVERHEAD: Final = 8
 """Bytes of a request that one event takes beside its own."""
 _COUNTED: Final = {"accepted": "accepted", "duplicate": "duplicates", "refused": "refused"}
-
-
-class Line(NamedTuple):
-    """One line of the input, and the event in it or the result that refuses it."""
-
-    number: int
-    event: event_pb2.Event
-    refused: event_service_pb2.EventResult | None
 
 
 @click.command(
@@ -36,93 +33,80 @@ class Line(NamedTuple):
         """echo '{"provider": "own", "messageId": "m1", "recipient": "a@b.example", "type": "EVENT_TYPE_SENT"}' |""",
         "  msgstate publish -",
         "msgstate publish --json events.jsonl",
+        "msgstate publish --provider cloudmailin webhook.json",
     ),
 )
 @click.argument("file", type=click.File("rb"))
+@click.option("--provider", type=click.Choice(list(PROVIDERS)), metavar="NAME",
+              help=f"FILE is the body of one of this provider's webhooks: {', '.join(PROVIDERS)}.")  # fmt: skip
+@click.option("--account", default="", metavar="NAME", help="With --provider: the account that it was posted for.")
 @server_option
 @json_option
-def command(file: BinaryIO, server: str, as_json: bool) -> None:
-    """Publish events from JSON lines.
+def command(file: BinaryIO, provider: str | None, account: str, server: str, as_json: bool) -> None:
+    """Publish events from JSON lines, or a saved webhook.
 
     FILE has one msgstate.v1.Event per line, in the JSON form of Protocol Buffers; `-` is standard input. A bad line is
-    refused by itself, with its number and every field that breaks a rule; the others go on. It is safe to publish a
-    file again: what is in the log already counts as a duplicate. Exits with 1 where any line was refused.
+    refused by itself, with its number and every field that breaks a rule; the others go on. With --provider FILE is a
+    webhook's body, which is read here as the server reads those that are posted; what is not understood is refused by
+    its JSON pointer, and is not put into quarantine. It is safe to publish a file again: what is in the log already
+    counts as a duplicate. Exits with 1 where anything was refused.
     """
+    if account and not provider:
+        raise click.UsageError("--account goes with --provider.")
     counts: Counter[str] = Counter()
     try:
-        with connect(server) as channel:
-            stub = event_service_pb2_grpc.EventServiceStub(channel)
-            for batch in _batches(_read(number, text) for number, text in enumerate(file, 1) if text.strip()):
-                for line, result in zip(batch, _publish(stub, batch), strict=True):
-                    counts[_disposition(result)] += 1
-                    _show(line.number, result, as_json)
+        with connect(server) as client, Progress(file) as progress:
+            parts: Iterable[Part] = lines_of(file)
+            if provider:
+                parts, counts["ignored"] = read_webhook(provider, account, file.read())
+            for batch in _batches(parts):
+                for part, result in zip(batch, _publish(client, batch), strict=True):
+                    counts[disposition_word(result.disposition)] += 1
+                    _show(part, result, as_json)
+                progress.advance(len(batch))
     finally:
-        click.echo(", ".join(f"{counts[word]} {shown}" for word, shown in _COUNTED.items()), err=as_json)
+        shown = [f"{counts[word]} {name}" for word, name in _COUNTED.items()]
+        # Only of a webhook is anything ignored, on purpose: most kinds are nothing that becomes of a message.
+        click.echo(", ".join(shown + [f"{counts['ignored']} ignored"] * bool(counts["ignored"])), err=as_json)
     if counts["refused"]:
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(FAILED)
 
 
-def _read(number: int, text: bytes) -> Line:
-    event = event_pb2.Event()
-    try:
-        value = json.loads(text)
-        if not isinstance(value, dict):
-            return Line(number, event, _refusal("must be one JSON object, an Event"))
-        ParseDict(value, event)
-    except (ValueError, RecursionError, ParseError) as error:
-        # protobuf goes on to list every field there is, on lines of its own.
-        return Line(number, event, _refusal(f"is not an Event in JSON: {str(error).partition(chr(10))[0]}"))
-    if event.ByteSize() > EVENT_BYTES:
-        return Line(number, event, _refusal(f"an event must be at most {EVENT_BYTES} bytes; found {event.ByteSize()}"))
-    return Line(number, event, None)
-
-
-def _refusal(description: str) -> event_service_pb2.EventResult:
-    return event_service_pb2.EventResult(
-        disposition=event_service_pb2.DISPOSITION_REFUSED,
-        violations=[event_service_pb2.FieldViolation(description=description)],
-    )
-
-
-def _batches(lines: Iterable[Line]) -> Iterator[list[Line]]:
-    """Cut the lines so that no batch is over the server's limits."""
-    batch: list[Line] = []
+def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
+    """Cut the parts so that no batch is over the server's limits."""
+    batch: list[Part] = []
     size = 0
-    for line in lines:
-        grown = size + line.event.ByteSize() + _OVERHEAD
-        if len(batch) == BATCH_LINES or grown > BATCH_BYTES:
+    for part in parts:
+        grown = size + part.event.ByteSize() + _OVERHEAD
+        if len(batch) == BATCH_EVENTS or grown > BATCH_BYTES:
             yield batch
-            batch, grown = [], line.event.ByteSize() + _OVERHEAD
-        batch.append(line)
+            batch, grown = [], part.event.ByteSize() + _OVERHEAD
+        batch.append(part)
         size = grown
     if batch:
         yield batch
 
 
-def _publish(
-    stub: event_service_pb2_grpc.EventServiceStub, batch: Sequence[Line]
-) -> Iterator[event_service_pb2.EventResult]:
-    """What became of each line."""
-    request = event_service_pb2.PublishEventsRequest(events=[line.event for line in batch if line.refused is None])
-    results: Iterator[event_service_pb2.EventResult] = iter(())
-    if request.events:
-        results = iter(stub.PublishEvents(request, timeout=CALL_SECONDS).results)
-    for line in batch:
-        yield next(results) if line.refused is None else line.refused
+def _publish(client: Client, batch: Sequence[Part]) -> Iterator[EventResult]:
+    """What became of each part."""
+    events = [part.event for part in batch if not part.refused]
+    results = iter(client.publish_batch(events).results if events else ())
+    for part in batch:
+        if part.refused:
+            violations = [FieldViolation(description=part.refused)]
+            yield EventResult(disposition=DISPOSITION_REFUSED, violations=violations)
+        else:
+            yield next(results)
 
 
-def _disposition(result: event_service_pb2.EventResult) -> str:
-    return words(event_service_pb2.Disposition.DESCRIPTOR, "DISPOSITION_", result.disposition)
-
-
-def _show(number: int, result: event_service_pb2.EventResult, as_json: bool) -> None:
+def _show(part: Part, result: EventResult, as_json: bool) -> None:
     """Print one result: all of them as JSON, only the refused ones as text."""
     for violation in result.violations:
         # A field's path starts at the request, of which the user of a file knows nothing.
         violation.field = violation.field.partition("].")[2]
     if as_json:
-        click.echo(json.dumps({"line": number} | MessageToDict(result)))
+        click.echo(json.dumps({**part.place, **MessageToDict(result)}))
         return
     for violation in result.violations:
         field = f"{violation.field}: " if violation.field else ""
-        click.echo(printable(f"line {number}: {field}{violation.description}"))
+        click.echo(printable(f"{part.named()}{field}{violation.description}"))

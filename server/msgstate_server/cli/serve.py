@@ -2,20 +2,18 @@
 
 import asyncio
 from pathlib import Path
-from typing import Final
 
 import click
 import structlog
 
 from msgstate_server.app import CannotStart, Service
 from msgstate_server.cli.group import USAGE, Failed
-from msgstate_server.cli.options import examples
+from msgstate_server.cli.options import examples, serve_options
 from msgstate_server.cli.stopping import stop_on_signals
 from msgstate_server.domain.errors import UnknownStore
 from msgstate_server.settings import Settings, SettingsError, load
 from msgstate_server.telemetry import configure_logging
 
-_DEFAULTS: Final = Settings()
 _log = structlog.get_logger("msgstate.cli")
 
 
@@ -27,14 +25,7 @@ _log = structlog.get_logger("msgstate.cli")
         "MSGSTATE_HTTP=0.0.0.0:8080 msgstate serve --config msgstate.toml",
     ),
 )
-@click.option("--store", envvar="MSGSTATE_STORE", metavar="URL", show_envvar=True,
-              help=f"Where events are kept.  [default: {_DEFAULTS.store}]")  # fmt: skip
-@click.option("--grpc", envvar="MSGSTATE_GRPC", metavar="HOST:PORT", show_envvar=True,
-              help=f"Where the gRPC services listen.  [default: {_DEFAULTS.grpc}]")  # fmt: skip
-@click.option("--http", envvar="MSGSTATE_HTTP", metavar="HOST:PORT", show_envvar=True,
-              help=f"Where webhooks come in.  [default: {_DEFAULTS.http}]")  # fmt: skip
-@click.option("--config", envvar="MSGSTATE_CONFIG", metavar="FILE", show_envvar=True,
-              type=click.Path(path_type=Path), help="A TOML file; webhook credentials stand only there.")  # fmt: skip
+@serve_options
 def command(store: str | None, grpc: str | None, http: str | None, config: Path | None) -> None:
     """Run the server.
 

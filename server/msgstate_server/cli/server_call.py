@@ -1,27 +1,18 @@
-"""Calls to a server: one channel, and every way in which a call can fail as one line and an exit code."""
+"""Calls to a server: one client, and every way in which a call can fail as one line and an exit code."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final, cast
+from typing import Final
 
 import grpc
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
-from msgstate_server.cli.group import USAGE, Failed
+from msgstate import Client, HistoryDiverged, MsgstateError, PositionCompacted
+from msgstate_server.cli.group import FAILED, UNREACHABLE, USAGE, Failed
 from msgstate_server.cli.text import printable
 
 CALL_SECONDS: Final = 10.0
 """How long a single call may take."""
-FAILED: Final = 1
-UNREACHABLE: Final = 3
 
-# A proxy for the web knows nothing of a server beside us.
-_OPTIONS: Final = (
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.keepalive_time_ms", 30_000),
-    ("grpc.max_receive_message_length", 8 * 1_048_576),
-)
 _EXIT_CODES: Final = {
     grpc.StatusCode.UNAVAILABLE: UNREACHABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: UNREACHABLE,
@@ -30,36 +21,33 @@ _EXIT_CODES: Final = {
 
 
 @contextmanager
-def connect(server: str) -> Iterator[grpc.Channel]:
-    """A channel to the server; what a call on it raises becomes `Failed`."""
-    with grpc.insecure_channel(server, options=_OPTIONS) as channel:
-        try:
-            yield channel
-        except grpc.RpcError as error:
-            raise failure(error, server) from error
+def connect(server: str) -> Iterator[Client]:
+    """A client of the server, whose first failure is final; what a call on it raises becomes `Failed`."""
+    try:
+        with Client(server, timeout=CALL_SECONDS, retry=False) as client:
+            yield client
+    except MsgstateError as error:
+        raise failure(error, server) from error
 
 
-def failure(error: grpc.RpcError, server: str) -> Failed:
+def failure(error: MsgstateError, server: str) -> Failed:
     """What a failed call means to the one who made it: the reason, the message, and each field that broke a rule."""
-    code = error.code()
-    reason, violations = _details(cast("grpc.Call", error))
-    exit_code = _EXIT_CODES.get(code, FAILED)
-    if exit_code == UNREACHABLE and not reason:
-        return Failed(_unreachable(code, server), exit_code)
-    message = "fields break rules:" if violations else printable(error.details() or "the server gave no message")
-    return Failed("\n".join((f"{reason or code.name}: {message}", *violations)), exit_code)
+    exit_code = _EXIT_CODES.get(error.code, FAILED)
+    if exit_code == UNREACHABLE and not error.reason:
+        return Failed(_unreachable(error.code, server), exit_code)
+    violations = [f"  {printable(field)}: {printable(description)}" for field, description in error.violations]
+    message = "fields break rules:" if violations else printable(_message(error))
+    return Failed("\n".join((f"{error.reason or error.code.name}: {message}", *violations)), exit_code)
 
 
-def _details(error: grpc.Call) -> tuple[str, list[str]]:
-    """The error's reason, and its field violations, where the server gave them."""
-    status = rpc_status.from_call(error)
-    info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-    for detail in status.details if status is not None else ():
-        for message in (info, bad):
-            detail.Unpack(message)
-    return info.reason, [
-        f"  {printable(found.field)}: {printable(found.description)}" for found in bad.field_violations
-    ]
+def _message(error: MsgstateError) -> str:
+    """The error's text; what it says to programs about a place that is lost, as it is done with commands."""
+    if not isinstance(error, HistoryDiverged | PositionCompacted):
+        return str(error)
+    return (
+        f"{str(error).partition('; ')[0]}; what changed since cannot be told: look at `msgstate list`, then watch "
+        "--from now or --from earliest, and remove the file that --keep names"
+    )
 
 
 def _unreachable(code: grpc.StatusCode, server: str) -> str:

@@ -1,4 +1,4 @@
-"""How values of the contract read as plain text: enum values, times, transitions."""
+"""How values of the contract read as plain text: enum values, times, events."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -6,13 +6,11 @@ import click
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from msgstate.v1 import event_pb2, status_pb2
+from msgstate.v1 import event_pb2, event_service_pb2, status_pb2
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor import EnumDescriptor
     from google.protobuf.message import Message
-
-    from msgstate.v1 import log_pb2
 
 STATE_COLOURS: Final = {
     "QUEUED": "white",
@@ -23,7 +21,10 @@ STATE_COLOURS: Final = {
     "SUPPRESSED": "yellow",
 }
 NO_STATE: Final = "-"
-_STATE_WIDTH: Final = max(map(len, STATE_COLOURS))
+WIDE: Final = 110
+"""Columns from which a terminal has room for a table with long cells."""
+STATE_WIDTH: Final = max(map(len, STATE_COLOURS))
+ARROW: Final = "\N{RIGHTWARDS ARROW}"
 
 
 def printable(text: str) -> str:
@@ -48,6 +49,11 @@ def words(enum: "EnumDescriptor", prefix: str, number: int) -> str:
     return _name(enum, prefix, number).lower().replace("_", " ")
 
 
+def disposition_word(number: int) -> str:
+    """What became of a published event: accepted, duplicate or refused."""
+    return words(event_service_pb2.Disposition.DESCRIPTOR, "DISPOSITION_", number)
+
+
 def _name(enum: "EnumDescriptor", prefix: str, number: int) -> str:
     """The value's name without the prefix, empty for 0; of one that a newer server knows, its number."""
     if not number:
@@ -59,7 +65,9 @@ def _name(enum: "EnumDescriptor", prefix: str, number: int) -> str:
 def reason_words(reason: int, smtp_code: int, enhanced_code: str, detail: str) -> str:
     """Why, as far as the provider said: reason, codes and its own text."""
     named = words(event_pb2.Reason.DESCRIPTOR, "REASON_", reason)
-    parts = (named, str(smtp_code or ""), enhanced_code, f'"{detail}"' if detail else "")
+    # Most providers repeat the codes in their text.
+    codes = (code for code in (str(smtp_code or ""), enhanced_code) if code not in detail)
+    parts = (named, *codes, f'"{detail}"' if detail else "")
     return printable(" ".join(part for part in parts if part))
 
 
@@ -68,30 +76,20 @@ def time_text(time: Timestamp, timespec: str = "seconds") -> str:
     return time.ToDatetime().isoformat(timespec=timespec) + "Z"
 
 
-def move_text(transition: "log_pb2.Transition") -> str:
-    """Who moved, from what to what, and why."""
-    return "  ".join(
-        (
-            f"{printable(transition.recipient):<20}",
-            f"{state_name(transition.from_state):>{_STATE_WIDTH}} \N{RIGHTWARDS ARROW} "
-            + styled_state(state_name(transition.to_state), _STATE_WIDTH),
-            click.style(_cause(transition), dim=True),
-        )
-    )
-
-
 def styled_state(name: str, width: int = 0) -> str:
     """A state in its colour, padded."""
     return click.style(f"{name:<{width}}", fg=STATE_COLOURS.get(name), bold=True)
 
 
-def _cause(transition: "log_pb2.Transition") -> str:
-    event = transition.event
-    cause = words(event_pb2.EventType.DESCRIPTOR, "EVENT_TYPE_", event.type)
-    why = reason_words(event.reason, event.smtp_code, event.enhanced_code, "")
-    provisional = transition.HasField("failure") and not transition.failure.final
-    notes = ", ".join(note for note in (why, "automated" if event.automated else "") if note)
-    return cause + (f": {notes}" if notes else "") + (" (provisional)" if provisional else "")
+def event_words(event: event_pb2.Event, *, own_word: bool, detail_width: int) -> str:
+    """What happened, in the provider's own word too where that is another, and why."""
+    name = words(event_pb2.EventType.DESCRIPTOR, "EVENT_TYPE_", event.type)
+    own = printable(event.provider_type) if own_word and event.provider_type.lower() != name else ""
+    detail = shortened(event.detail, detail_width) if detail_width else ""
+    why = reason_words(event.reason, event.smtp_code, event.enhanced_code, detail)
+    url = shortened(event.url, detail_width) if detail_width else ""
+    notes = ", ".join(note for note in (why, url, "automated" if event.automated else "") if note)
+    return name + (f" ({own})" if own else "") + (f": {notes}" if notes else "")
 
 
 def json_line(message: "Message") -> str:

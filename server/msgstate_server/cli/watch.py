@@ -1,55 +1,61 @@
 """`msgstate watch`."""
 
-import shlex
+import logging
 from collections.abc import Iterable, Iterator
-from datetime import datetime
-from typing import Final, NamedTuple
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
 
 import click
 
-from msgstate.v1 import log_pb2, message_status_service_pb2_grpc, status_pb2
-from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate_server.cli.options import DEFAULT_SERVER, examples, json_option, program, server_option
+from msgstate import EARLIEST, NOW, Client, EventType, LogEntry, Start, State, Transition, Watch
+from msgstate_server.cli.group import Failed
+from msgstate_server.cli.happening import of_entry, of_transition
+from msgstate_server.cli.options import (
+    STATES,
+    TYPES,
+    choice_option,
+    examples,
+    json_option,
+    provider_option,
+    server_option,
+    time_of,
+    to_paste,
+)
 from msgstate_server.cli.server_call import connect
-from msgstate_server.cli.text import STATE_COLOURS, json_line, move_text, printable, time_text
+from msgstate_server.cli.text import json_line
+from msgstate_server.cli.timeline import Timeline
 
-_POINTS: Final = {"earliest": pb.START_POINT_EARLIEST, "now": pb.START_POINT_NOW}
+_POINTS = {"earliest": EARLIEST, "now": NOW}
 
 
 class Wanted(NamedTuple):
-    """Which transitions, and where from."""
+    """What to follow, and how it is printed."""
 
-    server: str
+    events: bool
     providers: tuple[str, ...]
     message_ids: tuple[str, ...]
     recipients: tuple[str, ...]
     to_states: tuple[str, ...]
+    types: tuple[str, ...]
+    keep: Path | None
     as_json: bool
-
-    def request(self, start: str, maximum: int | None) -> pb.WatchTransitionsRequest:
-        """What to ask the server for."""
-        request = pb.WatchTransitionsRequest(
-            filter=pb.TransitionFilter(
-                providers=self.providers,
-                message_ids=self.message_ids,
-                recipients=self.recipients,
-                to_states=[status_pb2.State.Value(f"STATE_{state}") for state in self.to_states],
-            ),
-            # One by one, so that the last token covers what was printed and no more.
-            max_batch_size=1 if maximum else 0,
-        )
-        _set_start(request, start)
-        return request
+    server: str
 
     def command_from(self, token: str) -> str:
-        """The command that goes on after the token."""
-        options = [("--server", self.server)] if self.server != DEFAULT_SERVER else []
-        options += [("--provider", value) for value in self.providers]
-        options += [("--message-id", value) for value in self.message_ids]
-        options += [("--recipient", value) for value in self.recipients]
-        options += [("--to-state", value) for value in self.to_states]
-        words = [f"{name} {shlex.quote(value)}" for name, value in options] + ["--json"] * self.as_json
-        return " ".join((program(), "watch --from", token, *words))
+        """The command that goes on after the token; it needs none where a file keeps it."""
+        start = ("--keep", str(self.keep)) if self.keep else ("--from", token)
+        options = [
+            *(("--provider", value) for value in self.providers),
+            *(("--message-id", value) for value in self.message_ids),
+            *(("--recipient", value) for value in self.recipients),
+            *(("--to-state", value) for value in self.to_states),
+            *(("--type", value) for value in self.types),
+            *[("--events", "")] * self.events,
+            *[("--json", "")] * self.as_json,
+        ]
+        return to_paste(("watch", *start), self.server, options)
 
 
 @click.command(
@@ -59,6 +65,8 @@ class Wanted(NamedTuple):
         "msgstate watch --from earliest --to-state FAILED --to-state SUPPRESSED",
         "msgstate watch --from 2026-11-21T09:00:00Z --provider emailit --json",
         "msgstate watch --from earliest --max 10",
+        "msgstate watch --events --type COMPLAINED --type UNSUBSCRIBED",
+        "msgstate watch --from earliest --keep watch.token --json",
     ),
 )
 @click.option(
@@ -69,75 +77,117 @@ class Wanted(NamedTuple):
     metavar="WHERE",
     help="`earliest`, `now`, a resume token, or an ISO 8601 time (local, if it names no offset).",
 )
-@click.option("--provider", "providers", multiple=True, help="Only this provider; can be repeated, as those below.")
-@click.option("--message-id", "message_ids", multiple=True, help="Only this message, by the provider's id.")
-@click.option("--recipient", "recipients", multiple=True, help="Only this recipient.")
+@click.option("--events", is_flag=True, help="Follow every event, whether it moved a state or not.")
+@provider_option("providers", multiple=True, help="Only this provider; can be repeated, as those below.")
+@click.option("--message-id", "message_ids", multiple=True, metavar="ID", help="Only this message, by this very id.")
+@click.option("--recipient", "recipients", multiple=True, metavar="ADDRESS", help="Only this recipient.")
+@choice_option("--to-state", "to_states", STATES, "Only what leads to this state")
+@choice_option("--type", "types", TYPES, "With --events: only events of this type")
+@click.option("--max", "maximum", metavar="N", type=click.IntRange(min=1), help="End after so many.")
 @click.option(
-    "--to-state", "to_states", multiple=True, type=click.Choice(list(STATE_COLOURS), case_sensitive=False),
-    help="Only transitions to this state.",
-)  # fmt: skip
-@click.option("--max", "maximum", type=click.IntRange(min=1), help="End after so many transitions.")
+    "--keep",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Keep in this file how far the watch is. Where it is there, go on from it, and not from --from.",
+)
 @server_option
 @json_option
 def command(  # noqa: PLR0913  (one parameter per option)
     *,
     start: str,
+    events: bool,
     providers: tuple[str, ...],
     message_ids: tuple[str, ...],
     recipients: tuple[str, ...],
     to_states: tuple[str, ...],
+    types: tuple[str, ...],
     maximum: int | None,
+    keep: Path | None,
     server: str,
     as_json: bool,
 ) -> None:
-    """Follow every transition, from where you like.
+    """Follow every transition or every event, from where you like.
 
     One line per transition: its time, its place in the log, message, recipient, the state before and after, and why.
-    When it ends, by itself or by Ctrl-C, the command that resumes it where it stopped is printed on standard error.
+    With --events one line per event, as `msgstate history` prints them. Where the server goes away the watch waits for
+    it, and goes on where it stopped. When it ends, by itself or by Ctrl-C, the command that resumes it where it stopped
+    is printed on standard error.
     """
-    wanted = Wanted(server, providers, message_ids, recipients, to_states, as_json)
-    request = wanted.request(start, maximum)
-    token = ""
+    if types and not events:
+        raise click.UsageError("--type needs --events: transitions are followed by the state they lead to.")
+    wanted = Wanted(events, providers, message_ids, recipients, to_states, types, keep, as_json, server)
+    with connect(server) as client:
+        watch = _watch_events(client, wanted, start, maximum) if events else _watch(client, wanted, start, maximum)
+        with _resumable(watch, wanted):
+            _follow(watch, maximum, as_json)
+
+
+@contextmanager
+def _resumable(watch: Watch[Transition] | Watch[LogEntry], wanted: Wanted) -> Iterator[None]:
+    """Open the watch, say where it loses its server and finds it again, and at the end how to resume it."""
+    saying = logging.StreamHandler()
+    saying.setFormatter(logging.Formatter("msgstate: %(message)s"))
+    logging.getLogger("msgstate").addHandler(saying)
+    opened = False
     try:
-        with connect(server) as channel:
-            stub = message_status_service_pb2_grpc.MessageStatusServiceStub(channel)
-            for response in _up_to(maximum, stub.WatchTransitions(request)):
-                _show(response.transitions, as_json)
-                token = response.resume_token
+        with watch:
+            opened = True
+            yield
+    except (OSError, UnicodeDecodeError) as error:
+        if wanted.keep is None or (isinstance(error, OSError) and error.filename is None):
+            raise
+        reason = error.strerror if isinstance(error, OSError) else "it holds something else"
+        raise Failed(f"cannot keep the watch's place in {wanted.keep} ({reason}): name another file") from error
     finally:
-        if token:
-            click.echo(f"resume with: {wanted.command_from(token)}", err=True)
+        if opened:
+            click.echo(f"resume with: {wanted.command_from(watch.resume_token)}", err=True)
 
 
-def _set_start(request: pb.WatchTransitionsRequest, start: str) -> None:
-    point = _POINTS.get(start)
-    if point is not None:
-        request.start_point = point
-        return
-    try:
-        time = datetime.fromisoformat(start)
-        request.start_time.FromDatetime(time.astimezone())
-    except (ValueError, OverflowError):
-        request.resume_token = start
+def _watch(client: Client, wanted: Wanted, start: str, maximum: int | None) -> Watch[Transition]:
+    return client.watch(
+        _start(start),
+        providers=wanted.providers,
+        message_ids=wanted.message_ids,
+        recipients=wanted.recipients,
+        to_states=_states(wanted),
+        max_batch_size=_batch_size(maximum),
+        keep=wanted.keep,
+    )
 
 
-def _up_to(
-    maximum: int | None, responses: Iterable[pb.WatchTransitionsResponse]
-) -> Iterator[pb.WatchTransitionsResponse]:
-    """The responses, until so many transitions came."""
-    seen = 0
-    for response in responses:
-        yield response
-        seen += len(response.transitions)
-        if maximum and seen >= maximum:
-            return
+def _watch_events(client: Client, wanted: Wanted, start: str, maximum: int | None) -> Watch[LogEntry]:
+    return client.watch_events(
+        _start(start),
+        providers=wanted.providers,
+        message_ids=wanted.message_ids,
+        recipients=wanted.recipients,
+        to_states=_states(wanted),
+        types=[EventType.Value(f"EVENT_TYPE_{name}") for name in wanted.types],
+        max_batch_size=_batch_size(maximum),
+        keep=wanted.keep,
+    )
 
 
-def _show(transitions: Iterable[log_pb2.Transition], as_json: bool) -> None:
-    for transition in transitions:
+def _states(wanted: Wanted) -> list[State.ValueType]:
+    return [State.Value(f"STATE_{state}") for state in wanted.to_states]
+
+
+def _batch_size(maximum: int | None) -> int:
+    """One by one where the watch ends by itself, so that the last token covers what was printed and no more."""
+    return 1 if maximum else 0
+
+
+def _start(text: str) -> Start:
+    if not text:
+        raise click.UsageError("--from must not be empty.")
+    return _POINTS.get(text) or time_of(text) or text
+
+
+def _follow(watch: Iterable[Transition | LogEntry], maximum: int | None, as_json: bool) -> None:
+    """Print what comes, until there were so many."""
+    timeline = Timeline(with_message=True)
+    for item in islice(watch, maximum):
         if as_json:
-            click.echo(json_line(transition))
+            click.echo(json_line(item))
         else:
-            time = click.style(time_text(transition.commit_time, "milliseconds"), dim=True)
-            message = printable(f"{transition.provider}/{transition.message_id}")
-            click.echo(f"{time}  #{transition.position:<5}  {message:<32}  {move_text(transition)}")
+            timeline.show(of_transition(item) if isinstance(item, Transition) else of_entry(item))

@@ -8,12 +8,12 @@ import urllib.request
 
 parser = argparse.ArgumentParser()
 parser.add_argument("-sS", action="store_true")
-parser.add_argument("-u", dest="user", required=True)
-parser.add_argument("-d", dest="body", required=True)
+parser.add_argument("-u", dest="user")
+parser.add_argument("-d", dest="body")
 parser.add_argument("url")
 given = parser.parse_args()
-authorization = "Basic " + base64.b64encode(given.user.encode()).decode()
-request = urllib.request.Request(given.url, given.body.encode(), {"Authorization": authorization})  # noqa: S310
+headers = {"Authorization": "Basic " + base64.b64encode(given.user.encode()).decode()} if given.user else {}
+request = urllib.request.Request(given.url, given.body.encode() if given.body else None, headers)  # noqa: S310
 opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 try:
     with opener.open(request, timeout=20) as answer:

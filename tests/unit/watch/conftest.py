@@ -62,7 +62,7 @@ def request(
 @asynccontextmanager
 async def opened(watches: Watches, asked: WatchRequest) -> AsyncIterator[AsyncIterator[Batch]]:
     """A watch, closed at the end."""
-    async with aclosing(watches.watch(asked)) as stream:  # type: ignore[type-var]
+    async with aclosing(watches.watch(asked)) as stream:
         yield stream
 
 

@@ -7,9 +7,9 @@ from typing import Final
 import click
 import grpc
 
+from msgstate.v1 import log_pb2, message_status_service_pb2_grpc, status_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate.v1 import message_status_service_pb2_grpc, status_pb2
-from msgstate_server.cli.text import move_text
+from msgstate_server.cli.text import ARROW, STATE_WIDTH, event_words, printable, state_name, styled_state
 
 WAIT_SECONDS: Final = 10.0
 
@@ -32,7 +32,7 @@ class Timeline:
             async for response in call:
                 async with self.held:
                     for transition in response.transitions:
-                        click.echo(f"    #{transition.position:<4}  {move_text(transition)}")
+                        click.echo(f"    #{transition.position:<4}  {_move(transition)}")
                         self._shown[transition.message_id] += 1
                 self._grown.set()
         finally:
@@ -55,3 +55,17 @@ class Timeline:
             while self._shown[message_id] < expected:
                 self._grown.clear()
                 await self._grown.wait()
+
+
+def _move(transition: log_pb2.Transition) -> str:
+    """Who moved, from what to what, and why."""
+    provisional = transition.HasField("failure") and not transition.failure.final
+    cause = event_words(transition.event, own_word=False, detail_width=0) + (" (provisional)" if provisional else "")
+    before, after = state_name(transition.from_state), styled_state(state_name(transition.to_state), STATE_WIDTH)
+    return "  ".join(
+        (
+            f"{printable(transition.recipient):<20}",
+            f"{before:>{STATE_WIDTH}} {ARROW} {after}",
+            click.style(cause, dim=True),
+        )
+    )

@@ -1,0 +1,127 @@
+"""Calls with a deadline, retries and several addresses."""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol, TypeVar
+from weakref import WeakSet
+
+import grpc
+
+from msgstate._async.transport import Closing, Connection, Guard
+from msgstate._rpc_errors import deadline_error, error_of_rpc
+from msgstate._timing import CALL_DELAY, Backoff, Deadline
+from msgstate.errors import ClientClosed, DeadlineExceeded, MsgstateError, ServerUnavailable
+
+Answer = TypeVar("Answer")
+
+_CLOSED: Final = "the client is closed: make another one"
+
+
+class Closable(Protocol):
+    """Something open that ends with the client."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+class AsyncCalls:
+    """Makes the calls of one client."""
+
+    def __init__(self, addresses: Sequence[str], timeout: float, *, retry: bool) -> None:
+        self.timeout = timeout
+        self.retry = retry
+        self.addresses = addresses
+        self._turn = random.randrange(len(addresses))  # noqa: S311  (no security rests on it)
+        self._connections: dict[str, Connection] = {}
+        self._lost: WeakSet[Connection] = WeakSet()
+        self._guard = Guard()
+        self._closing = Closing()
+        self._streams: WeakSet[Closable] = WeakSet()
+
+    async def close(self) -> None:
+        """Cancel every call and close every connection."""
+        with self._guard:
+            self._closing.close()
+            connections = [*self._connections.values(), *self._lost]
+            self._connections.clear()
+            streams = list(self._streams)
+        for stream in streams:
+            stream.close()
+        for connection in connections:
+            await connection.close()
+
+    def keep_track(self, stream: Closable) -> None:
+        """Close the stream with the client."""
+        with self._guard:
+            self._streams.add(stream)
+
+    async def run(
+        self,
+        attempt: Callable[[Connection, float], Awaitable[Answer]],
+        timeout: float | None = None,
+        deadline: Deadline | None = None,
+    ) -> Answer:
+        """What the attempt gives: it is tried again while the server is unavailable, until the deadline.
+
+        An attempt is given the connection to use and the seconds that are left. A timeout of None is the client's.
+        """
+        deadline = deadline or Deadline(self.timeout if timeout is None else timeout)
+        backoff = Backoff(len(self.addresses), CALL_DELAY)
+        while True:
+            try:
+                return await self.once(attempt, deadline.remaining)
+            except ServerUnavailable as error:
+                delay = backoff.delay(error.retry_after)
+                if not self.retry or delay >= deadline.remaining:
+                    raise
+            await self._closing.sleep(delay)
+
+    async def once(
+        self,
+        attempt: Callable[[Connection, float], Awaitable[Answer]],
+        seconds: float,
+        connection: Connection | None = None,
+    ) -> Answer:
+        """What the attempt gives, tried once, on this connection or on the one whose turn it is."""
+        connection = connection or self._current()
+        try:
+            return await attempt(connection, seconds)
+        except BaseException as failure:
+            if self._closing.cut_off(failure):
+                raise ClientClosed(_CLOSED, code=grpc.StatusCode.CANCELLED) from failure
+            if isinstance(failure, grpc.RpcError):
+                # No name for it here: an error and a frame that know each other would keep the connection alive.
+                raise self._explained(failure, connection) from failure
+            if type(failure) is TimeoutError:
+                self._leave(connection)
+                raise deadline_error(connection.address) from None
+            if isinstance(failure, ServerUnavailable):
+                self._leave(connection)
+            raise
+
+    def _explained(self, failure: grpc.RpcError, connection: Connection) -> MsgstateError:
+        error = error_of_rpc(failure, connection.address)
+        if isinstance(error, ServerUnavailable | DeadlineExceeded):
+            self._leave(connection)
+        return error
+
+    def _current(self) -> Connection:
+        with self._guard:
+            if self._closing.closed:
+                raise ClientClosed(_CLOSED, code=grpc.StatusCode.CANCELLED)
+            address = self.addresses[self._turn]
+            if address not in self._connections:
+                self._connections[address] = Connection(address)
+            return self._connections[address]
+
+    def _leave(self, connection: Connection) -> None:
+        """Connect anew the next time, to the next address, unless another call has seen to it.
+
+        gRPC would connect by itself, but in some releases only while a call waits for it, and after delays of its own.
+        """
+        with self._guard:
+            if self._connections.get(connection.address) is connection:
+                del self._connections[connection.address]
+                # Other calls may still run on it.
+                self._lost.add(connection)
+                self._turn = (self.addresses.index(connection.address) + 1) % len(self.addresses)

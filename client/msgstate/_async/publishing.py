@@ -1,0 +1,113 @@
+"""Publishing any number of events over a stream."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from grpc import StatusCode
+
+from msgstate._async.calls import AsyncCalls
+from msgstate._async.transport import Connection, EventSource, PublishStream, each, settled
+from msgstate._cut import Cut, Cutter
+from msgstate._timing import Deadline
+from msgstate._values import Published, PublishedBatch, Refused
+from msgstate.errors import MsgstateError, ServerUnavailable
+from msgstate.v1.event_service_pb2 import StreamEventsResponse
+
+_IN_FLIGHT: Final = 4
+"""Batches sent and not acknowledged yet: enough to keep the server busy, few to hold in memory and to send again."""
+
+
+class _CallersError(Exception):
+    """Carries what the caller's own code raised past the handling of failed calls."""
+
+    def __init__(self, failure: Exception) -> None:
+        super().__init__(str(failure))
+        self.failure = failure
+
+
+class AsyncPublishing:
+    """One pass over a caller's events."""
+
+    def __init__(
+        self,
+        calls: AsyncCalls,
+        events: EventSource,
+        batch_size: int,
+        on_batch: Callable[[PublishedBatch], object] | None,
+    ) -> None:
+        self._calls = calls
+        self._events = each(events)
+        self._cutter = Cutter(batch_size)
+        self._on_batch = on_batch
+        self._in_flight = deque[Cut]()
+        # It begins anew with each batch that is sent or acknowledged: a long input may take long, a silent server not.
+        self._deadline = Deadline(calls.timeout)
+        self._accepted = 0
+        self._duplicates = 0
+        self._refused: list[Refused] = []
+        self._token = ""
+
+    async def run(self) -> Published:
+        """Publish them all; what was not acknowledged when a server was lost is sent again."""
+        try:
+            await self._calls.run(self._exchange, deadline=self._deadline)
+        except _CallersError as error:
+            raise error.failure from None
+        return Published(self._accepted, self._duplicates, self._refused, self._token)
+
+    async def _exchange(self, connection: Connection, _: float) -> None:
+        stream = PublishStream(connection)
+        try:
+            for cut in self._in_flight:
+                await stream.write(cut.request, self._deadline.remaining)
+            while await self._send(stream):
+                await self._acknowledge(await self._answer(stream, connection))
+            await stream.end_requests()
+            await stream.read(self._deadline.remaining)
+        finally:
+            stream.cancel()
+
+    async def _send(self, stream: PublishStream) -> bool:
+        """Send the next batches, as many as may be in flight; whether any is."""
+        while len(self._in_flight) < _IN_FLIGHT:
+            cut = await self._next_cut()
+            if cut is None:
+                break
+            self._in_flight.append(cut)
+            self._deadline.restart()
+            await stream.write(cut.request, self._deadline.remaining)
+        return bool(self._in_flight)
+
+    async def _next_cut(self) -> Cut | None:
+        try:
+            async for event in self._events:
+                full = self._cutter.add(event)
+                if full is not None:
+                    return full
+        except Exception as failure:
+            raise _CallersError(failure) from failure
+        return self._cutter.rest()
+
+    async def _answer(self, stream: PublishStream, connection: Connection) -> StreamEventsResponse:
+        answer = await stream.read(self._deadline.remaining)
+        if answer is None:
+            raise ServerUnavailable(f"{connection.address} ended the stream too early", code=StatusCode.UNAVAILABLE)
+        due = self._in_flight[0].request.batch_id
+        if answer.batch_id != due:
+            text = f"{connection.address} acknowledged batch {answer.batch_id} where batch {due} was due"
+            raise MsgstateError(text, code=StatusCode.INTERNAL)
+        return answer
+
+    async def _acknowledge(self, answer: StreamEventsResponse) -> None:
+        outcome = self._in_flight.popleft().outcome(answer)
+        self._deadline.restart()
+        self._accepted += outcome.accepted
+        self._duplicates += outcome.duplicates
+        self._refused += outcome.refused
+        self._token = outcome.resume_token
+        if self._on_batch is not None:
+            try:
+                await settled(self._on_batch(outcome))
+            except Exception as failure:
+                raise _CallersError(failure) from failure

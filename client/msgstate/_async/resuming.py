@@ -1,0 +1,102 @@
+"""A stream of batches that outlives its server."""
+
+from collections.abc import Callable
+from typing import Generic, TypeAlias, TypeVar
+
+from grpc import StatusCode
+
+from msgstate._async.calls import AsyncCalls
+from msgstate._async.transport import Closing, Connection, Stream
+from msgstate._channel import log
+from msgstate._start import Start
+from msgstate._timing import WATCH_DELAY, Backoff
+from msgstate._values import Batch
+from msgstate.errors import ClientClosed, DeadlineExceeded, ServerUnavailable
+
+T = TypeVar("T")
+
+Open: TypeAlias = Callable[[Connection, Start], Stream[Batch[T]]]
+"""Asks a server for the stream from there on."""
+
+
+class AsyncResuming(Generic[T]):
+    """The batches of a watch, over as many connections as it takes."""
+
+    def __init__(self, calls: AsyncCalls, open_: Open[T]) -> None:
+        self._calls = calls
+        self._open = open_
+        self._closing = Closing()
+        self._start: Start = ""
+        self._connection: Connection | None = None
+        self._stream: Stream[Batch[T]] | None = None
+
+    async def begin(self, start: Start, timeout: float | None = None) -> Batch[T]:
+        """The first batch, which the server sends at once; within the timeout (None: the client's), as any call."""
+        if self._closing.closed:
+            raise ClientClosed("the watch is closed: make another one", code=StatusCode.CANCELLED)
+        self._start = start
+        self._calls.keep_track(self)
+        try:
+            batch = await self._calls.run(self._first, timeout)
+        except BaseException as failure:
+            if self._closing.cut_off(failure):
+                raise ClientClosed("the watch was closed", code=StatusCode.CANCELLED) from failure
+            raise
+        self._start = batch.resume_token
+        return batch
+
+    async def read(self) -> Batch[T] | None:
+        """The next batch, however long it takes; None once this is closed. Where it raises, it can be read on."""
+        backoff = Backoff(len(self._calls.addresses), WATCH_DELAY)
+        lost = False
+        while not self._closing.closed:
+            try:
+                batch = await self._calls.once(self._next, self._calls.timeout, self._connection)
+            except BaseException as failure:
+                self._drop()
+                if self._closing.cut_off(failure):
+                    break
+                if not isinstance(failure, ServerUnavailable | DeadlineExceeded):
+                    raise
+                delay = backoff.delay(failure.retry_after)
+                if not lost:
+                    log.warning("a watch lost its server and tries to resume: %s", failure)
+                lost = True
+            else:
+                if lost:
+                    log.warning("a watch resumed")
+                self._start = batch.resume_token
+                return batch
+            await self._closing.sleep(delay)
+        return None
+
+    def close(self) -> None:
+        """End it, also while another task or thread reads."""
+        self._closing.close()
+        self._drop()
+
+    async def _first(self, connection: Connection, seconds: float) -> Batch[T]:
+        self._drop()
+        stream = self._open(connection, self._start)
+        self._connection, self._stream = connection, stream
+        try:
+            return _required(await stream.read(seconds), connection)
+        except BaseException:
+            self._drop()
+            raise
+
+    async def _next(self, connection: Connection, seconds: float) -> Batch[T]:
+        if self._stream is None:
+            return await self._first(connection, seconds)
+        return _required(await self._stream.read(), connection)
+
+    def _drop(self) -> None:
+        stream, self._stream, self._connection = self._stream, None, None
+        if stream is not None:
+            stream.cancel()
+
+
+def _required(batch: Batch[T] | None, connection: Connection) -> Batch[T]:
+    if batch is None:
+        raise ServerUnavailable(f"{connection.address} ended the watch", code=StatusCode.UNAVAILABLE)
+    return batch

@@ -1,0 +1,97 @@
+"""Waiting for one message to get somewhere."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+from msgstate._async.resuming import AsyncResuming
+from msgstate._async.transport import Alarm
+from msgstate._start import NOW
+from msgstate._timing import Deadline
+from msgstate._values import Batch
+from msgstate._wait_rules import WaitRules
+from msgstate.errors import ClientClosed, DeadlineExceeded, MessageNotFound, ServerUnavailable, WaitTimeout
+from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate.v1.log_pb2 import Transition
+from msgstate.v1.status_pb2 import MessageStatus
+
+_ASK_SECONDS: Final = 1
+"""How often a message that nobody knows is asked for: the id may be an alias, which no watch can filter for."""
+
+IsFinal: TypeAlias = Callable[[MessageStatus], Awaitable[bool]]
+Read: TypeAlias = Callable[[pb.GetMessageStatusRequest, float], Awaitable[pb.GetMessageStatusResponse]]
+Follow: TypeAlias = Callable[[pb.WatchTransitionsRequest], AsyncResuming[Transition]]
+
+
+class AsyncWaiting:
+    """One wait: what is looked for, and until when."""
+
+    def __init__(  # noqa: PLR0913  (what it needs of the client, and what was asked)
+        self,
+        read: Read,
+        is_final: IsFinal,
+        follow: Follow,
+        *,
+        wanted: pb.GetMessageStatusRequest,
+        rules: WaitRules,
+        seconds: float,
+    ) -> None:
+        self._read_status = read
+        self._is_final = is_final
+        self._follow = follow
+        self._wanted = wanted
+        self._rules = rules
+        self._seconds = seconds
+        self._deadline = Deadline(seconds)
+
+    async def run(self, first_timeout: float) -> MessageStatus:
+        """The status once it is as wanted; the server must be reached for the first time within the first timeout."""
+        known = await self._read(min(first_timeout, self._seconds))
+        try:
+            while known is None or not await self._is_met(known.status):
+                known = await self._next(known)
+        except (ServerUnavailable, DeadlineExceeded) as error:
+            raise self._timeout(known) from error
+        except ClientClosed as error:
+            if self._deadline.remaining:
+                raise
+            raise self._timeout(known) from error
+        return known.status
+
+    async def _is_met(self, status: MessageStatus) -> bool:
+        return self._rules.is_met(status, final=await self._is_final(status))
+
+    async def _next(self, known: pb.GetMessageStatusResponse | None) -> pb.GetMessageStatusResponse:
+        """The status after its next transition or, where the message is not known, after its first."""
+        source = self._follow(self._request(known))
+        with Alarm(self._deadline.remaining, source.close):
+            try:
+                batch: Batch[Transition] | None = await source.begin(
+                    known.resume_token if known else NOW, self._deadline.remaining
+                )
+                while batch is not None:
+                    found = await self._read(self._deadline.remaining) if batch.entries or known is None else None
+                    if found is not None:
+                        return found
+                    batch = await source.read()
+            finally:
+                source.close()
+        raise self._timeout(known)
+
+    async def _read(self, seconds: float) -> pb.GetMessageStatusResponse | None:
+        try:
+            return await self._read_status(self._wanted, seconds)
+        except MessageNotFound:
+            return None
+
+    def _request(self, known: pb.GetMessageStatusResponse | None) -> pb.WatchTransitionsRequest:
+        request = pb.WatchTransitionsRequest()
+        if known is None:
+            request.filter.message_ids.append(self._wanted.message_id)
+            request.checkpoint_interval.seconds = _ASK_SECONDS
+        else:
+            request.filter.providers.append(known.status.provider)
+            request.filter.message_ids.append(known.status.message_id)
+        return request
+
+    def _timeout(self, known: pb.GetMessageStatusResponse | None) -> WaitTimeout:
+        return self._rules.timeout(self._wanted.message_id, self._seconds, known.status if known else None)

@@ -1,0 +1,57 @@
+"""Requests as the contract has them, from the arguments of a call."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TypeAlias
+
+from msgstate._start import require_offset
+from msgstate._values import Batch
+from msgstate.v1 import log_pb2
+from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate.v1.status_pb2 import State
+
+Key: TypeAlias = str | pb.MessageKey
+"""A message id or alias, alone or with its provider."""
+
+
+def message_key(key: Key) -> pb.MessageKey:
+    """The key as a message."""
+    return pb.MessageKey(message_id=key) if isinstance(key, str) else key
+
+
+def status_filter(  # noqa: PLR0913  (one per field)
+    *,
+    states: Iterable[State.ValueType],
+    providers: Iterable[str],
+    message_id: str,
+    recipient: str,
+    updated_after: datetime | None,
+    updated_before: datetime | None,
+) -> pb.MessageStatusFilter:
+    """Which statuses to list; raises ValueError for a time without an offset."""
+    wanted = pb.MessageStatusFilter(states=states, providers=providers, message_id=message_id, recipient=recipient)
+    if updated_after is not None:
+        require_offset(updated_after, "updated_after")
+        wanted.updated_after.FromDatetime(updated_after)
+    if updated_before is not None:
+        require_offset(updated_before, "updated_before")
+        wanted.updated_before.FromDatetime(updated_before)
+    return wanted
+
+
+def set_pace(request: pb.WatchTransitionsRequest | pb.WatchEventsRequest, checkpoint_interval: float) -> None:
+    """Ask for a checkpoint at least every so many seconds; 0 leaves it to the server."""
+    if checkpoint_interval:
+        request.checkpoint_interval.FromMilliseconds(int(checkpoint_interval * 1_000))
+
+
+def transitions_of(response: pb.WatchTransitionsResponse) -> Batch[log_pb2.Transition]:
+    """What a watch of transitions received."""
+    live = response.phase == pb.WATCH_PHASE_LIVE
+    return Batch(response.transitions, response.resume_token, live, response.head_position)
+
+
+def entries_of(response: pb.WatchEventsResponse) -> Batch[log_pb2.LogEntry]:
+    """What a watch of events received."""
+    live = response.phase == pb.WATCH_PHASE_LIVE
+    return Batch(response.entries, response.resume_token, live, response.head_position)

@@ -1,0 +1,52 @@
+"""Where a watch starts."""
+
+from datetime import datetime
+from enum import Enum
+from typing import Final, TypeAlias, TypeVar
+
+from msgstate.v1 import message_status_service_pb2 as pb
+
+
+class StartPoint(Enum):
+    """An end of the log."""
+
+    EARLIEST = pb.START_POINT_EARLIEST
+    """The first event that is still kept."""
+    NOW = pb.START_POINT_NOW
+    """What is committed from now on."""
+
+
+EARLIEST: Final = StartPoint.EARLIEST
+NOW: Final = StartPoint.NOW
+
+Start: TypeAlias = StartPoint | str | datetime
+"""An end of the log, a resume token, or a time with an offset: what was committed then or later."""
+
+WatchRequest = TypeVar("WatchRequest", pb.WatchTransitionsRequest, pb.WatchEventsRequest)
+
+
+def require_start(start: Start) -> None:
+    """Raise ValueError for a start that is none: an empty token, or a time without an offset."""
+    if isinstance(start, str) and not start:
+        raise ValueError("a watch cannot start from an empty token: give EARLIEST, NOW or a time")
+    if isinstance(start, datetime):
+        require_offset(start, "start")
+
+
+def require_offset(time: datetime, name: str) -> None:
+    """Raise ValueError for a time that does not say which one it is."""
+    if time.tzinfo is None:
+        raise ValueError(f"{name} has no time zone: give one, as in datetime.now(timezone.utc)")
+
+
+def started(request: WatchRequest, start: Start) -> WatchRequest:
+    """A copy of the request that starts there."""
+    copy = type(request)()
+    copy.CopyFrom(request)
+    if isinstance(start, StartPoint):
+        copy.start_point = start.value
+    elif isinstance(start, datetime):
+        copy.start_time.FromDatetime(start)
+    else:
+        copy.resume_token = start
+    return copy

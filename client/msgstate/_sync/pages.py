@@ -1,0 +1,107 @@
+# Generated from _async/pages.py by scripts/make_sync.py: change that one and run `make generate`.
+"""Lists that are fetched as they are read."""
+
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+from typing import Final, Generic, Self, TypeVar
+
+from msgstate._requests import Key, message_key
+from msgstate._values import Page
+from msgstate.v1 import message_status_service_pb2 as pb
+
+T = TypeVar("T")
+
+BATCH_KEYS: Final = 500
+_TOO_LARGE: Final = "RESPONSE_TOO_LARGE"
+
+
+class Pages(Generic[T]):
+    """Every item of a list, page after page, each page fetched when it is needed; it can be read once.
+
+    Raises the errors of its call from iterating.
+    """
+
+    def __init__(self, fetch: Callable[[str], Page[T]], page_token: str) -> None:
+        self._fetch = fetch
+        self._next: str | None = page_token
+        self._items: Iterator[T] = iter(())
+        self._resume_token: str | None = None
+
+    @property
+    def resume_token(self) -> str:
+        """A token taken before the first page was read; empty until then, and where the list has none."""
+        return self._resume_token or ""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        while True:
+            for item in self._items:
+                return item
+            page = self._turn()
+            if page is None:
+                raise StopIteration
+            self._items = iter(page.items)
+
+    def pages(self) -> Iterator[Page[T]]:
+        """The pages from the next one on, whole, instead of their items."""
+        page = self._turn()
+        while page is not None:
+            yield page
+            page = self._turn()
+
+    def _turn(self) -> Page[T] | None:
+        if self._next is None:
+            return None
+        page = self._fetch(self._next)
+        self._next = page.next_page_token or None
+        if self._resume_token is None:
+            self._resume_token = page.resume_token
+        return page
+
+
+class Results:
+    """The answer to every key, in their order, 500 keys a call, each call made when it is needed; it can be read once.
+
+    Raises the errors of its calls from iterating; what is wrong with one key stands in its result.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[list[pb.MessageKey]], pb.BatchGetMessageStatusesResponse],
+        keys: Iterable[Key],
+    ) -> None:
+        self._fetch = fetch
+        self._keys: Iterator[pb.MessageKey] = map(message_key, keys)
+        self._results: Iterator[pb.BatchGetMessageStatusesResult] = iter(())
+        self._resume_token: str | None = None
+
+    @property
+    def resume_token(self) -> str:
+        """A token taken before the first call's statuses were read; empty until then."""
+        return self._resume_token or ""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> pb.BatchGetMessageStatusesResult:
+        while True:
+            for result in self._results:
+                return result
+            keys = list(islice(self._keys, BATCH_KEYS))
+            if not keys:
+                raise StopIteration
+            self._results = self._ask(keys)
+
+    def _ask(self, keys: list[pb.MessageKey]) -> Iterator[pb.BatchGetMessageStatusesResult]:
+        response = self._fetch(keys)
+        if self._resume_token is None:
+            self._resume_token = response.resume_token
+        results = response.results
+        fitting = next((at for at, result in enumerate(results) if result.error.reason == _TOO_LARGE), len(results))
+        if not fitting:
+            return iter(results)
+        # From the first that the answer had no room for, the next call asks again.
+        self._keys = chain(keys[fitting:], self._keys)
+        return iter(results[:fitting])
