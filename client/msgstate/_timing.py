@@ -16,16 +16,16 @@ class Deadline:
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._moment = time.monotonic() + seconds
+        self.began = time.monotonic()
 
     @property
     def remaining(self) -> float:
         """Seconds until then; 0 once it has passed."""
-        return max(0.0, self._moment - time.monotonic())
+        return max(0.0, self.began + self._seconds - time.monotonic())
 
     def restart(self) -> None:
         """Begin anew: something moved."""
-        self._moment = time.monotonic() + self._seconds
+        self.began = time.monotonic()
 
 
 class Backoff:

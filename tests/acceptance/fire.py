@@ -70,7 +70,9 @@ def follow(client: Client, chosen: random.Random, file: TextIO) -> None:
                     (each.position, each.event.event_id, each.version, each.effect == moved) for each in batch.entries
                 ]
                 token = _note(file, seen, batch)
-                done = done or any(each.event.message_id == LAST for each in batch.entries)
+                done = any(each.event.message_id == LAST for each in batch.entries)
+                if done:
+                    break
 
 
 def move(client: Client, chosen: random.Random, file: TextIO) -> None:
@@ -82,7 +84,9 @@ def move(client: Client, chosen: random.Random, file: TextIO) -> None:
             for batch in _some(watch.batches(), chosen):
                 seen = [(each.position, each.event.event_id, each.version, True) for each in batch.entries]
                 token = _note(file, seen, batch)
-                done = done or any(each.message_id == LAST for each in batch.entries)
+                done = any(each.message_id == LAST for each in batch.entries)
+                if done:
+                    break
 
 
 def list_(client: Client, chosen: random.Random, file: TextIO) -> None:

@@ -153,7 +153,7 @@ def test_publishing_outlives_a_cut_connection(connect: Connect, own_server: Serv
 def test_a_server_that_is_away_is_told(connect: Connect) -> None:
     """Where no server answers, publishing raises ServerUnavailable after the client's timeout."""
     with pytest.raises(msgstate.ServerUnavailable):
-        connect(f"127.0.0.1:{free_port()}", timeout=0.5).publish(events(10, "away"))
+        connect(f"127.0.0.1:{free_port()}", timeout=1).publish(events(10, "away"))
 
 
 def test_a_silent_server_ends_it(connect: Connect) -> None:

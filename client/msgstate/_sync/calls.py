@@ -68,14 +68,26 @@ class Calls:
         """
         deadline = deadline or Deadline(self.timeout if timeout is None else timeout)
         backoff = Backoff(len(self.addresses), CALL_DELAY)
-        while True:
-            try:
-                return self.once(attempt, deadline.remaining)
-            except ServerUnavailable as error:
-                delay = backoff.delay(error.retry_after)
-                if not self.retry or delay >= deadline.remaining:
-                    raise
-            self._closing.sleep(delay)
+        lost: ServerUnavailable | None = None
+        try:
+            while True:
+                began = deadline.began
+                try:
+                    return self.once(attempt, deadline.remaining)
+                except ServerUnavailable as error:
+                    lost = error
+                    delay = backoff.delay(error.retry_after)
+                    if not self.retry or delay >= deadline.remaining:
+                        raise
+                except DeadlineExceeded:
+                    # An attempt that moved nothing had but what was left: that no server was there says more.
+                    if lost is None or deadline.began != began:
+                        raise
+                    raise lost from None
+                self._closing.sleep(delay)
+        finally:
+            # An error and a frame that know each other would keep the connection alive.
+            del lost
 
     def once(
         self,
