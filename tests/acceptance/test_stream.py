@@ -1,6 +1,7 @@
 """A stream of batches into a server that is stopped or killed in the middle of it."""
 
 import asyncio
+from collections.abc import Callable
 
 import grpc
 import pytest
@@ -26,15 +27,21 @@ def batch(number: int) -> pb.StreamEventsRequest:
     return pb.StreamEventsRequest(batch_id=number, events=events)
 
 
-async def publish(client: Client, acknowledged: list[pb.StreamEventsResponse]) -> grpc.aio.AioRpcError:
-    """Send batches, a few ahead of their acknowledgements, until the stream ends; the error with which it does."""
+async def publish(
+    client: Client, acknowledged: list[pb.StreamEventsResponse], ending: Callable[[], bool]
+) -> grpc.aio.AioRpcError:
+    """Send batches, a few ahead of their acknowledgements, until the stream ends; the error with which it does.
+
+    None is sent once the server is about to end: of a connection that is lost while gRPC sends it forgets the status.
+    """
     call = client.events.StreamEvents(timeout=3 * DEADLINE)
     try:
         for number in range(AHEAD):
             await call.write(batch(number))
         while isinstance(response := await call.read(), pb.StreamEventsResponse):
             acknowledged.append(response)
-            await call.write(batch(len(acknowledged) + AHEAD - 1))
+            if not ending():
+                await call.write(batch(len(acknowledged) + AHEAD - 1))
     except grpc.aio.AioRpcError as error:
         return error
     raise AssertionError("the stream ended without an error")
@@ -45,9 +52,11 @@ async def test_what_was_acknowledged_is_there_after_the_end(server_process: Star
     """Acknowledged batches are whole in the log after a restart, and the rest can be sent again."""
     server = server_process()
     acknowledged: list[pb.StreamEventsResponse] = []
+    ending = asyncio.Event()
     async with connected(server.grpc) as client:
-        reading = asyncio.create_task(publish(client, acknowledged))
+        reading = asyncio.create_task(publish(client, acknowledged, ending.is_set))
         await eventually(lambda: len(acknowledged) >= 50)
+        ending.set()
         await asyncio.to_thread(server.kill if kill else server.terminate)
         error = await reading
 

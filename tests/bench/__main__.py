@@ -147,10 +147,11 @@ def _line(row: Row) -> str:
     ours, limit = (median(sample.rate for sample in samples) for samples in (row.ours, row.limit))
     spread = max(sample.rate for sample in row.ours) / min(sample.rate for sample in row.ours) - 1
     cpu = median(sample.cpu or 0 for sample in row.ours)
-    p99 = median(sample.p99 or 0 for sample in row.ours) * 1000
+    latencies = [sample.p99 * 1000 for sample in row.ours if sample.p99 is not None]
+    p99 = f"{median(latencies):.1f} ms" if latencies else "-"
     return (
         f"{row.name:<10} {ours:>10,.0f}/s {limit:>10,.0f}/s {row.ratio:>7.2f} {row.target:>7.2f}"
-        f" {spread:>7.0%} {p99:>8.1f} ms {cpu:>8.1f} ms"
+        f" {spread:>7.0%} {p99:>11} {cpu:>8.1f} ms"
     )
 
 

@@ -307,7 +307,7 @@ async def test_a_fault_of_ours_is_not_taken_for_success(http: httpx.AsyncClient,
 
 async def test_health_and_readiness(http: httpx.AsyncClient, readiness: Readiness) -> None:
     """The process is healthy while it runs, and ready as its caller says."""
-    assert (await http.get("/healthz")).text == "ok"
+    assert (await http.get("/healthz")).text == "ok\n"
     assert (await http.get("/readyz")).status_code == 200
     readiness.ready = False
     assert (await http.get("/healthz")).status_code == 200

@@ -5,7 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -64,7 +64,7 @@ class Webhooks:
         outcomes: Sequence[Outcome] = ()
         if submission.candidates or submission.problems:
             outcomes = await self._submit(submission)
-        return JSONResponse(_counts(outcomes, submission.problems, intake.ignored))
+        return _JsonLine(_counts(outcomes, submission.problems, intake.ignored))
 
     async def _submit(self, submission: Submission) -> Sequence[Outcome]:
         try:
@@ -110,6 +110,13 @@ class Webhooks:
         return bytes(body)
 
 
+class _JsonLine(JSONResponse):
+    """JSON that ends its line, for those who post by hand."""
+
+    def render(self, content: Any) -> bytes:
+        return super().render(content) + b"\n"
+
+
 def build_app(
     ingest: Ingest,
     credentials: Mapping[tuple[str, str], Credentials],
@@ -119,12 +126,12 @@ def build_app(
     """The webhooks, `/healthz` and `/readyz` as one application; errors are answered as JSON with one sentence."""
 
     async def healthz(_: Request) -> Response:
-        return PlainTextResponse("ok")
+        return PlainTextResponse("ok\n")
 
     async def readyz(_: Request) -> Response:
         if ready():
-            return PlainTextResponse("ready")
-        return PlainTextResponse("not ready", HTTPStatus.SERVICE_UNAVAILABLE)
+            return PlainTextResponse("ready\n")
+        return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
     webhooks = Webhooks(ingest, credentials, clock)
     app = Starlette(
@@ -180,5 +187,5 @@ def _known() -> str:
 
 async def _error(_: Request, exception: Exception) -> Response:
     if isinstance(exception, HTTPException):
-        return JSONResponse({"error": exception.detail}, exception.status_code, exception.headers)
-    return JSONResponse({"error": "msgstate failed; post the webhook again."}, HTTPStatus.INTERNAL_SERVER_ERROR)
+        return _JsonLine({"error": exception.detail}, exception.status_code, exception.headers)
+    return _JsonLine({"error": "msgstate failed; post the webhook again."}, HTTPStatus.INTERNAL_SERVER_ERROR)
