@@ -92,12 +92,15 @@ def renamed(name: str) -> str:
 
 
 def main(folder: Path) -> None:
-    """Write every generated module into the folder."""
+    """Write every generated module into the folder, and delete those whose source is gone."""
     folder.mkdir(parents=True, exist_ok=True)
-    for module in sorted(SOURCE.glob("*.py")):
-        if module.name not in BY_HAND:
-            text = HEADER.format(module.name) + synchronous(module.read_text())
-            (folder / module.name).write_text(text)
+    sources = [module for module in sorted(SOURCE.glob("*.py")) if module.name not in BY_HAND]
+    for written in folder.glob("*.py"):
+        if written.name not in BY_HAND | {module.name for module in sources}:
+            written.unlink()
+    for module in sources:
+        text = HEADER.format(module.name) + synchronous(module.read_text())
+        (folder / module.name).write_text(text)
 
 
 if __name__ == "__main__":

@@ -5,15 +5,18 @@
 
 from msgstate._async.client import AsyncClient
 from msgstate._async.pages import AsyncPages, AsyncResults
+from msgstate._async.transport import AsyncEventSource
 from msgstate._async.watch import AsyncWatch
 from msgstate._keep import Keep
+from msgstate._requests import Key
 from msgstate._rpc_errors import error_of
 from msgstate._start import EARLIEST, NOW, Start, StartPoint
 from msgstate._sync.client import Client
 from msgstate._sync.pages import Pages, Results
+from msgstate._sync.transport import EventSource
 from msgstate._sync.watch import Watch
 from msgstate._values import Batch, Page, Payload, Published, PublishedBatch, Quarantined, Refused
-from msgstate._wait_rules import SETTLED
+from msgstate._wait_rules import SETTLED, Until
 from msgstate.errors import (
     BatchTooLarge,
     ClientClosed,
@@ -45,6 +48,7 @@ __all__ = [
     "NOW",
     "SETTLED",
     "AsyncClient",
+    "AsyncEventSource",
     "AsyncPages",
     "AsyncResults",
     "AsyncWatch",
@@ -54,10 +58,12 @@ __all__ = [
     "ClientClosed",
     "DeadlineExceeded",
     "Event",
+    "EventSource",
     "EventType",
     "HistoryDiverged",
     "InvalidRequest",
     "Keep",
+    "Key",
     "LogEntry",
     "MessageAmbiguous",
     "MessageKey",
@@ -86,6 +92,7 @@ __all__ = [
     "Transition",
     "Unauthenticated",
     "Unimplemented",
+    "Until",
     "WaitFailed",
     "WaitTimeout",
     "Watch",

@@ -12,6 +12,8 @@ OPTIONS: Final[tuple[tuple[str, int], ...]] = (
     # A watch may be silent for a minute, and a peer that is gone does not say so. The server allows a ping every 5 s.
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # Newer releases of gRPC measure the answer to a ping by this one, which is a minute if unset.
+    ("grpc.http2.ping_timeout_ms", 5_000),
     ("grpc.http2.max_pings_without_data", 0),
     # This is how long one attempt to connect may take: an address that swallows packets must not use up the deadline
     # that the other addresses need.

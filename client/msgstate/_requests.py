@@ -14,6 +14,13 @@ Key: TypeAlias = str | pb.MessageKey
 """A message id or alias, alone or with its provider."""
 
 
+def require_several(**arguments: object) -> None:
+    """Raise TypeError for a str where several are meant: it would be taken for its letters."""
+    for name, value in arguments.items():
+        if isinstance(value, str):
+            raise TypeError(f"{name} is a str, and takes several: give [{value!r}]")
+
+
 def message_key(key: Key) -> pb.MessageKey:
     """The key as a message."""
     return pb.MessageKey(message_id=key) if isinstance(key, str) else key
@@ -28,7 +35,8 @@ def status_filter(  # noqa: PLR0913  (one per field)
     updated_after: datetime | None,
     updated_before: datetime | None,
 ) -> pb.MessageStatusFilter:
-    """Which statuses to list; raises ValueError for a time without an offset."""
+    """Which statuses to list; raises ValueError for a time without an offset, TypeError for a str as a list."""
+    require_several(providers=providers)
     wanted = pb.MessageStatusFilter(states=states, providers=providers, message_id=message_id, recipient=recipient)
     if updated_after is not None:
         require_offset(updated_after, "updated_after")

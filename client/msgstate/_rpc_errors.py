@@ -15,7 +15,17 @@ _READ_ANEW: Final = (
     "what changed since the token cannot be told. Read the statuses anew with list_statuses() and watch from its "
     "resume_token, or start at EARLIEST"
 )
-_LATE: Final = "{} did not answer in time: try again, give it more time with timeout=..., or look at its log"
+_LATE: Final = "{address} did not answer in time: try again, give it more time with timeout=..., or look at its log"
+_TOO_LARGE: Final = "larger than max"
+_UNEXPLAINED: Final[dict[type[errors.MsgstateError], str]] = {
+    errors.ServerUnavailable: "no server answers at {address}: is it running (`msgstate serve`), is this its address? "
+    "gRPC says: {said}",
+    errors.BatchTooLarge: "the batch is larger than any that the server takes: split it ({said})",
+    errors.DeadlineExceeded: _LATE,
+    errors.Unimplemented: "the server at {address} does not know this call: it is older than this client, so upgrade "
+    "it ({said})",
+}
+"""What an error means that msgstate itself did not explain."""
 _CODES: Final = {code.value[0]: code for code in StatusCode}
 _BY_REASON: Final[dict[str, type[errors.MsgstateError]]] = {
     "MESSAGE_NOT_FOUND": errors.MessageNotFound,
@@ -65,8 +75,11 @@ def error_of_rpc(failure: grpc.RpcError, address: str) -> errors.MsgstateError:
     """The error that a failed call to this address means."""
     code = failure.code()
     found = _Details(_trailer(failure.trailing_metadata() or ()))
-    kind = _kind(found.reason, code)
-    text = _text(kind, failure.details() or "", found, address)
+    said = failure.details() or ""
+    # gRPC itself refuses what is far too large, before msgstate can.
+    too_large = code is StatusCode.RESOURCE_EXHAUSTED and not found.reason and _TOO_LARGE in said
+    kind = errors.BatchTooLarge if too_large else _kind(found.reason, code)
+    text = _text(kind, said, found, address)
     return kind(
         text,
         code=code,
@@ -79,7 +92,7 @@ def error_of_rpc(failure: grpc.RpcError, address: str) -> errors.MsgstateError:
 
 def deadline_error(address: str) -> errors.DeadlineExceeded:
     """The error of a stream on which nothing came in time."""
-    return errors.DeadlineExceeded(_LATE.format(address), code=StatusCode.DEADLINE_EXCEEDED)
+    return errors.DeadlineExceeded(_LATE.format(address=address), code=StatusCode.DEADLINE_EXCEEDED)
 
 
 def error_of(error: pb.LookupError) -> errors.MsgstateError:
@@ -102,14 +115,6 @@ def _trailer(trailers: Iterable[Any]) -> bytes:
 def _text(kind: type[errors.MsgstateError], said: str, found: _Details, address: str) -> str:
     if kind in {errors.PositionCompacted, errors.HistoryDiverged}:
         return f"{said}; {_READ_ANEW}"
-    if found.reason:
-        return said
-    if kind is errors.ServerUnavailable:
-        return (
-            f"no server answers at {address}: is it running (`msgstate serve`), is this its address? gRPC says: {said}"
-        )
-    if kind is errors.DeadlineExceeded:
-        return _LATE.format(address)
-    if kind is errors.Unimplemented:
-        return f"the server at {address} does not know this call: it is older than this client, so upgrade it ({said})"
+    if not found.reason and kind in _UNEXPLAINED:
+        return _UNEXPLAINED[kind].format(address=address, said=said)
     return said or f"{address} answered {kind.__name__} and no more"

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable
 from typing import Final, TypeAlias
 
 from msgstate.errors import WaitFailed, WaitTimeout
+from msgstate.v1.message_status_service_pb2 import GetMessageStatusRequest
 from msgstate.v1.status_pb2 import MessageStatus, State
 
 Until: TypeAlias = "State.ValueType | Collection[State.ValueType]"
@@ -40,10 +41,13 @@ class WaitRules:
             raise WaitFailed(f"{_name(status)} failed for good and cannot become {self._text}: see .status", status)
         return False
 
-    def timeout(self, message_id: str, seconds: float, status: MessageStatus | None) -> WaitTimeout:
+    def timeout(self, wanted: GetMessageStatusRequest, seconds: float, status: MessageStatus | None) -> WaitTimeout:
         """The error of a wait that took too long."""
         if status is None:
-            known = f"no message with the id or alias {message_id!r} was seen"
+            whose = f" and recipient {wanted.recipient!r}" if wanted.recipient else ""
+            known = f"no message with the id or alias {wanted.message_id!r}{whose} was seen"
+        elif status.state in self._wanted:
+            known = f"{_name(status)} is provisionally {_word(status.state)} (provisional=True takes that)"
         else:
             known = f"{_name(status)} is {_word(status.state)}"
         return WaitTimeout(

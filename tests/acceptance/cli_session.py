@@ -5,7 +5,8 @@ from http.client import HTTPConnection
 from pathlib import Path
 from subprocess import CompletedProcess
 
-from tests.acceptance.server_process import ServerProcess, run, write_config
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import ServerProcess, write_config
 
 _BASIC = "Basic " + b64encode(b"hook:secret").decode()
 

@@ -9,7 +9,8 @@ import pytest
 
 from msgstate_server.cli import main
 from msgstate_server.domain.diagram import mermaid
-from tests.acceptance.server_process import environment, run
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import environment
 
 COMMANDS = main.list_commands(click.Context(main))
 HEAVY = {"grpc", "google", "pysqlite3", "sqlite_utils", "starlette", "uvicorn", "rich", "structlog", "msgspec"}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from pysqlite3 import dbapi2
 
-from tests.acceptance.server_process import ServerProcess, environment, run, wait_until, write_config
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import ServerProcess, environment, wait_until, write_config
 from tests.acceptance.terminal import run_in_terminal, widest
 
 TRANSITION = re.compile(r"(\S+)  #(\d+) +(\S+) +(\S+) +(\S+) → (\S+) +(.+)")

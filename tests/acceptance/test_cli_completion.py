@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.shell_completion import ShellComplete
 
+from msgstate_server.cli import main
 from msgstate_server.cli.options import STATES, TYPES
-from tests.acceptance.server_process import environment, run
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import environment
 from tests.acceptance.test_cli import COMMANDS
 
 # What a shell does when the tab key is pressed, then one line for each that it would offer.
@@ -33,24 +36,11 @@ def variables(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [
-        ((), COMMANDS),
-        (("qu",), ["quarantine"]),
-        (("quarantine", ""), ["list", "show", "replay", "discard"]),
-        (("quarantine", "re"), ["replay"]),
-        (("list", "--state", ""), list(STATES)),
-        (("list", "--state", "FA"), ["FAILED"]),
-        (("list", "--upd"), ["--updated-after", "--updated-before"]),
-        (("watch", "--type", "UN"), [name for name in TYPES if name.startswith("UN")]),
-        (("watch", "--to-state", "EN"), ["ENGAGED"]),
-        (("status", "m1", "--provider", ""), ["cloudmailin", "emailit"]),
-        (("publish", "--provider", "em"), ["emailit"]),
-        (("completion", ""), ["bash", "zsh", "fish"]),
-    ],
+    [((), COMMANDS), (("quarantine", "re"), ["replay"]), (("list", "--state", "FA"), ["FAILED"])],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
 def test_bash_offers(words: tuple[str, ...], expected: list[str], variables: dict[str, str]) -> None:
-    """A bash that sourced the script offers commands, options, states, event types and providers."""
+    """A bash that sourced the script offers what the program answers."""
     asked = subprocess.run(
         ["bash", "--norc", "-c", ASK, "bash", *(words or ("",))],
         capture_output=True,
@@ -62,6 +52,29 @@ def test_bash_offers(words: tuple[str, ...], expected: list[str], variables: dic
 
     assert asked.stderr == ""
     assert asked.stdout.splitlines() == expected
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("qu",), ["quarantine"]),
+        (("quarantine", ""), ["list", "show", "replay", "discard"]),
+        (("list", "--state", ""), list(STATES)),
+        (("list", "--upd"), ["--updated-after", "--updated-before"]),
+        (("watch", "--type", "UN"), [name for name in TYPES if name.startswith("UN")]),
+        (("watch", "--to-state", "EN"), ["ENGAGED"]),
+        (("status", "m1", "--provider", ""), ["cloudmailin", "emailit"]),
+        (("publish", "--provider", "em"), ["emailit"]),
+        (("completion", ""), ["bash", "zsh", "fish"]),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_is_offered(words: tuple[str, ...], expected: list[str]) -> None:
+    """Commands, options, states, event types and providers are offered."""
+    *before, typed = words
+    offered = ShellComplete(main, {}, "msgstate", "_MSGSTATE_COMPLETE").get_completions(before, typed)
+
+    assert [item.value for item in offered] == expected
 
 
 @pytest.mark.parametrize(

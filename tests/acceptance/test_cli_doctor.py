@@ -10,7 +10,8 @@ import pytest
 from pysqlite3 import dbapi2
 
 from tests.acceptance.conftest import StartServer
-from tests.acceptance.server_process import run, write_config
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import write_config
 from tests.acceptance.terminal import run_in_terminal, widest
 
 FREE = {"MSGSTATE_GRPC": "127.0.0.1:0", "MSGSTATE_HTTP": "127.0.0.1:0"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cli_session import Session, event, kind, serving
-from tests.acceptance.server_process import run
+from tests.acceptance.in_process import run
 from tests.acceptance.terminal import run_in_terminal, widest
 
 ROW = re.compile(r"(\S+Z)  #(\d+) +(\S+) +(\S+) ([→·]) (\S+) +(.+)")

@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from msgstate_server.store.sqlite import connection
 from tests.acceptance.conftest import StartServer
-from tests.acceptance.server_process import run
+from tests.acceptance.in_process import run
 
 NAMES = sorted(
     file.name.removesuffix(".sql")

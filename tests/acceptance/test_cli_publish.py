@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cli_session import Session, event, kind, serving
-from tests.acceptance.server_process import run
+from tests.acceptance.in_process import run
 from tests.acceptance.terminal import run_in_terminal
 from tests.webhooks.samples import seed
 

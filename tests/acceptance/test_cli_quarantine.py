@@ -9,7 +9,8 @@ import pytest
 from pysqlite3 import dbapi2
 
 from tests.acceptance.cli_session import Session, event, kind, serving
-from tests.acceptance.server_process import environment, run
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import environment
 from tests.acceptance.terminal import run_in_terminal, widest
 
 GARBAGE = b"{nonsense \x1b[2J\xff"
@@ -89,13 +90,6 @@ def test_one_is_shown(shared: Session) -> None:
     assert lines[-1] == HALF.decode()
 
 
-def test_what_is_not_in_the_log_is_told(session: Session) -> None:
-    """A part that is understood now and was not published says that a replay does so."""
-    spoil(session)
-
-    assert "(not in the log: a replay publishes it)" in session.call("quarantine", "show", "2").stdout
-
-
 def test_the_body_alone_is_its_bytes(shared: Session) -> None:
     """`quarantine show --body` prints every byte as it came, and nothing else."""
     command = [sys.executable, "-m", "msgstate_server", "quarantine", "show", "1", "--body"]
@@ -129,9 +123,10 @@ def test_in_a_terminal(shared: Session, columns: int) -> None:
 
 
 def test_replay_says_what_each_part_became(session: Session) -> None:
-    """`quarantine replay` publishes what is understood now; repeated, it is a duplicate at the same place."""
+    """`quarantine replay` publishes what is understood now, as `show` says; repeated, it is a duplicate there."""
     spoil(session)
 
+    assert "(not in the log: a replay publishes it)" in session.call("quarantine", "show", "2").stdout
     first, second = (session.call("quarantine", "replay", "2") for _ in range(2))
 
     assert (first.returncode, second.returncode) == (1, 1)
@@ -152,19 +147,6 @@ def test_all_are_replayed(shared: Session) -> None:
     assert everything.stderr == "2 replayed: 0 accepted, 1 duplicates, 0 refused, 2 problems\n"
     assert [json.loads(line)["id"] for line in chosen.stdout.splitlines()] == ["1"]
     assert (nothing.returncode, nothing.stdout) == (0, "0 replayed: 0 accepted, 0 duplicates, 0 refused, 0 problems\n")
-
-
-def test_what_is_not_there_is_told(session: Session) -> None:
-    """An id that is not in quarantine is named by replay, show and discard, which exit with 1; the others go on."""
-    replayed = session.call("quarantine", "replay", "7", "2")
-    shown = session.call("quarantine", "show", "7")
-    discarded = session.call("quarantine", "discard", "7", "1")
-
-    assert [result.returncode for result in (replayed, shown, discarded)] == [1, 1, 1]
-    assert replayed.stdout.splitlines()[0].startswith("7  QUARANTINED_NOT_FOUND: ")
-    assert replayed.stdout.splitlines()[1].startswith("2  /events/0: duplicate")
-    assert shown.stderr.startswith("msgstate: QUARANTINED_NOT_FOUND: ")
-    assert (discarded.stdout, discarded.stderr) == ("1 discarded\n", "1 were not there\n")
 
 
 def test_what_was_replayed_is_listed_on_demand(session: Session) -> None:
@@ -190,12 +172,25 @@ def test_discard_asks_in_a_terminal(session: Session) -> None:
     assert session.call("quarantine", "list").stdout == ""
 
 
-def test_discard_leaves_the_events(session: Session) -> None:
-    """What was understood stays in the log when its webhook is discarded."""
+def test_discard_leaves_the_events_and_tells_what_is_not_there(session: Session) -> None:
+    """What was understood stays in the log when its webhook is discarded; an id that is not there is counted."""
     result = session.call("quarantine", "discard", "2", "2", "--yes")
+    missing = session.call("quarantine", "discard", "7", "1")
 
     assert (result.returncode, result.stdout) == (0, "1 discarded\n")
+    assert (missing.returncode, missing.stdout, missing.stderr) == (1, "1 discarded\n", "1 were not there\n")
     assert session.call("status", "half").returncode == 0
+
+
+def test_what_is_not_there_is_told(shared: Session) -> None:
+    """An id that is not in quarantine is named by replay and show, which exit with 1; the others go on."""
+    replayed = shared.call("quarantine", "replay", "7", "2")
+    shown = shared.call("quarantine", "show", "7")
+
+    assert [result.returncode for result in (replayed, shown)] == [1, 1]
+    assert replayed.stdout.splitlines()[0].startswith("7  QUARANTINED_NOT_FOUND: ")
+    assert replayed.stdout.splitlines()[1].startswith("2  /events/0: duplicate")
+    assert shown.stderr.startswith("msgstate: QUARANTINED_NOT_FOUND: ")
 
 
 @pytest.mark.parametrize(
@@ -229,12 +224,12 @@ def test_a_body_that_brought_an_event(shared: Session) -> None:
     assert (printed.stdout, printed.stderr) == (HALF, b"")
 
 
-def test_an_event_without_a_body(session: Session) -> None:
+def test_an_event_without_a_body(shared: Session) -> None:
     """An event that came by gRPC has no body: exit code 1. Where no server answers it is 3."""
-    session.publish(event("own", "a@b.example", "SENT"))
+    shared.publish(event("own", "a@b.example", "SENT"))
 
     for position in ("2", "99"):
-        result = session.call("payload", position)
+        result = shared.call("payload", position)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.startswith("msgstate: PAYLOAD_NOT_FOUND: ")
     assert run("payload", "1", "--server", "127.0.0.1:1").returncode == 3

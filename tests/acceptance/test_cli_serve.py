@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from msgstate_server.cli import serve
+from tests.acceptance import in_process
 from tests.acceptance.conftest import StartServer
 from tests.acceptance.server_process import READY, ServerProcess, run, wait_until, write_config
 
@@ -52,40 +54,31 @@ def test_the_store_is_kept_from_one_start_to_the_next(server_process: StartServe
     """A server that is started again on its store still knows the messages."""
     server = server_process()
     event = '{"provider": "own", "messageId": "m1", "recipient": "a@b.example", "type": "EVENT_TYPE_SENT"}'
-    assert run("publish", "-", stdin=event, MSGSTATE_SERVER=server.grpc).returncode == 0
+    assert in_process.run("publish", "-", stdin=event, MSGSTATE_SERVER=server.grpc).returncode == 0
     server.terminate()
 
     server.start()
 
-    assert run("status", "m1", MSGSTATE_SERVER=server.grpc).returncode == 0
+    assert in_process.run("status", "m1", MSGSTATE_SERVER=server.grpc).returncode == 0
 
 
-@pytest.mark.parametrize(
-    ("flag", "variable", "file", "expected"),
-    [
-        ("flag", "variable", "file", "flag"),
-        (None, "variable", "file", "variable"),
-        (None, None, "file", "file"),
-        (None, None, None, "msgstate"),
-    ],
-)
-def test_precedence(flag: str | None, variable: str | None, file: str | None, expected: str, tmp_path: Path) -> None:
+def test_precedence(tmp_path: Path) -> None:
     """A flag wins over its variable, the variable over the file, the file over the default."""
     config = tmp_path / "server.toml"
-    config.write_text(f'store = "sqlite:///{file}.db"\n' if file else "")
-    arguments = ["--store", f"sqlite:///{flag}.db"] if flag else []
-    variables = {"MSGSTATE_STORE": f"sqlite:///{variable}.db"} if variable else {}
-    server = ServerProcess(tmp_path, config, arguments, tmp_path, FREE | variables)
+    config.write_text('store = "sqlite:///file.db"\ngrpc = "192.0.2.1:1"\nhttp = "127.0.0.2:0"\n')
+    variables = {"MSGSTATE_STORE": "sqlite:///variable.db", "MSGSTATE_GRPC": "127.0.0.1:0"}
+    server = ServerProcess(tmp_path, config, ["--store", "sqlite:///flag.db"], tmp_path, variables)
 
     server.start()
 
     assert server.terminate() == 0
-    assert f"store=sqlite:///{expected}.db\n" in server.output()
-    assert (tmp_path / f"{expected}.db").exists()
+    assert server.output().endswith("store=sqlite:///flag.db\n")
+    assert (tmp_path / "flag.db").exists()
+    assert [address.rpartition(":")[0] for address in (server.grpc, server.http)] == ["127.0.0.1", "127.0.0.2"]
 
 
-def test_a_server_without_credentials_says_so(tmp_path: Path) -> None:
-    """Where no provider has credentials, one warning names the section to write, and webhooks answer 401."""
+def test_a_server_without_settings_says_so(tmp_path: Path) -> None:
+    """Without a setting the store is the default; one warning names the section that lets webhooks in."""
     config = tmp_path / "server.toml"
     config.write_text("")
     server = ServerProcess(tmp_path, config, [], tmp_path, FREE)
@@ -93,6 +86,7 @@ def test_a_server_without_credentials_says_so(tmp_path: Path) -> None:
     server.start()
 
     assert server.terminate() == 0
+    assert server.output().endswith("store=sqlite:///msgstate.db\n")
     assert server.log().count("[webhooks.cloudmailin]") == 1
 
 
@@ -142,12 +136,17 @@ def test_a_second_server_on_a_file_is_refused(server_process: StartServer, tmp_p
         ('store = "mysql://x"', "store: must be sqlite:///FILE"),
     ],
 )
-def test_settings_that_cannot_be_used_are_one_line(written: str, said: str, tmp_path: Path) -> None:
+def test_settings_that_cannot_be_used_are_one_line(
+    written: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """What is wrong in the file is said in one line, and the exit code is that of wrong usage."""
     config = tmp_path / "server.toml"
     config.write_text(f'http = "127.0.0.1:0"\n{written}')
 
-    result = run("serve", "--config", str(config), folder=tmp_path)
+    # A log that is set up here would stay so for the tests that follow.
+    monkeypatch.setattr(serve, "configure_logging", lambda: None)
+
+    result = in_process.run("serve", "--config", str(config), folder=tmp_path)
 
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr

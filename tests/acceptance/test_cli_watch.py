@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.cli_session import Session, event, serving
-from tests.acceptance.server_process import ServerProcess, environment, run, wait_until, write_config
+from tests.acceptance.in_process import run
+from tests.acceptance.server_process import ServerProcess, environment, wait_until, write_config
 from tests.acceptance.terminal import run_in_terminal, widest
 
 

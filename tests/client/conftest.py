@@ -75,4 +75,4 @@ def client(connect: Connect, shared_server: ServerProcess) -> Client:
 @pytest.fixture
 def message_id() -> str:
     """An id that no other test uses."""
-    return f"m{next(_numbers)}"
+    return f"own{next(_numbers)}"

@@ -1,6 +1,8 @@
 """Events to publish, and servers to publish them to."""
 
+import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +23,12 @@ def event(message_id: str, kind: EventType.ValueType = SENT, recipient: str = "a
 
 
 def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A port on which nobody listens, below those that the system gives out to whoever asks for any."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
 
 
 def new_server(folder: Path, name: str = "server") -> ServerProcess:

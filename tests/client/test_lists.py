@@ -1,6 +1,6 @@
 """Lists: statuses by key, statuses by filter, histories; page after page."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -127,3 +127,19 @@ def test_a_history_is_what_happened(client: Client, message_id: str) -> None:
     assert [SENT, OPENED, BOUNCED] == one
     with pytest.raises(msgstate.MessageNotFound):
         list(client.get_history("nobody"))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda client: client.list_statuses(providers="acme"),
+        lambda client: client.get_statuses("order-1"),
+        lambda client: client.watch(message_ids="order-1"),
+        lambda client: client.watch_events(recipients="a@example.com"),
+    ],
+    ids=["list", "batch", "watch", "events"],
+)
+def test_a_str_is_not_several(client: Client, ask: Callable[[Client], object]) -> None:
+    """A str where several are meant raises TypeError with the mend: it would be taken for its letters."""
+    with pytest.raises(TypeError, match=r"give \['"):
+        ask(client)

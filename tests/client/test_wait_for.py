@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -17,8 +17,9 @@ SUPPRESSED = msgstate.EventType.EVENT_TYPE_SUPPRESSED
 
 
 @pytest.fixture
-def later(shared_server: ServerProcess) -> Callable[..., None]:
+def later(shared_server: ServerProcess) -> Iterator[Callable[..., None]]:
     """Publishes each event by itself, a moment from now and one after the other."""
+    threads: list[threading.Thread] = []
 
     def publish(*events: Event) -> None:
         with Client(shared_server.grpc) as publisher:
@@ -26,7 +27,13 @@ def later(shared_server: ServerProcess) -> Callable[..., None]:
                 time.sleep(0.2)
                 publisher.publish_batch([each])
 
-    return lambda *events: threading.Thread(target=publish, args=events).start()
+    def start(*events: Event) -> None:
+        threads.append(threading.Thread(target=publish, args=events))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()
 
 
 def wait(client: Client, message_id: str, *until: State.ValueType, seconds: float = 10, **how: Any) -> State.ValueType:
@@ -45,10 +52,8 @@ def test_a_message_is_waited_for(client: Client, message_id: str, later: Callabl
     """The wait ends with the transition into a settled state, soon after it, not with one before."""
     client.publish_batch([event(message_id, SENT)])
     later(event(message_id, ERRORED), event(message_id, DELIVERED))
-    began = time.monotonic()
 
     assert State.STATE_DELIVERED == wait(client, message_id)
-    assert 0.3 < time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("name", ["", "-alias"], ids=["id", "alias"])
@@ -145,14 +150,12 @@ def test_a_final_failure_among_many_recipients_is_found(client: Client, message_
 def test_a_timeout_tells_what_was_known(client: Client, message_id: str) -> None:
     """A wait that takes too long raises WaitTimeout, a TimeoutError, with the last known status or None."""
     client.publish_batch([event(message_id, SENT)])
-    began = time.monotonic()
 
     with pytest.raises(TimeoutError, match=f"acme/{message_id} is SENT after 0.3 s, not DELIVERED or") as known:
         wait(client, message_id, seconds=0.3)
     with pytest.raises(msgstate.WaitTimeout, match=f"no message with the id or alias '{message_id}-x'") as unknown:
         wait(client, f"{message_id}-x", seconds=0.3)
 
-    assert 0.6 <= time.monotonic() - began < 5
     assert isinstance(known.value, msgstate.WaitTimeout)
     assert known.value.status is not None
     assert State.STATE_SENT == known.value.status.state
@@ -192,9 +195,20 @@ def test_a_wait_outlives_a_restart(connect: Connect, own_server: ServerProcess) 
     stopping = threading.Timer(0.3, own_server.kill)
     stopping.start()
     with pytest.raises(msgstate.WaitTimeout) as raised:
-        wait(client, "m", State.STATE_ENGAGED, seconds=2)
+        wait(client, "m", State.STATE_ENGAGED, seconds=1)
     stopping.join()
     assert raised.value.status is not None
+
+
+def test_closing_ends_a_wait(client: Client, message_id: str) -> None:
+    """A client that is closed while it waits raises ClientClosed, and says nothing of time."""
+    closing = threading.Timer(0.2, client.close)
+    closing.start()
+    try:
+        with pytest.raises(msgstate.ClientClosed):
+            client.wait_for(message_id, timeout=60)
+    finally:
+        closing.join()
 
 
 @pytest.mark.parametrize("until", [(), State.STATE_UNSPECIFIED, [99]])

@@ -2,9 +2,9 @@
 
 import logging
 import shutil
+import signal
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,15 +104,12 @@ def terminate(server: ServerProcess) -> None:
     server.start()
 
 
-@pytest.mark.parametrize("stop", [kill, terminate])
-def test_a_restart_loses_and_repeats_nothing(
-    connect: Connect, own_server: ServerProcess, stop: Callable[[ServerProcess], None]
-) -> None:
+def test_a_restart_loses_and_repeats_nothing(connect: Connect, own_server: ServerProcess) -> None:
     """While a server is stopped and started again under load, a watch gives exactly what was published, in order."""
     recorder = Recorder(connect(own_server.grpc))
     recorder.start()
     with publishing(own_server.grpc) as publisher:
-        for _ in range(3):
+        for stop in (kill, terminate):
             recorder.wait_for(20)
             stop(own_server)
         recorder.wait_for(20)
@@ -126,7 +123,7 @@ def test_a_cut_connection_loses_and_repeats_nothing(connect: Connect, own_server
         recorder = Recorder(connect(proxy.address))
         recorder.start()
         with publishing(own_server.grpc) as publisher:
-            for _ in range(10):
+            for _ in range(5):
                 recorder.wait_for(20)
                 # What was seen may have come before the last cut.
                 wait_until(lambda: proxy.cut() > 0, 10, "connected again")
@@ -169,19 +166,16 @@ def test_a_watch_moves_to_another_address(connect: Connect, own_server: ServerPr
 def test_the_first_connection_is_not_tried_for_ever(connect: Connect) -> None:
     """A watch that never reached a server raises ServerUnavailable after the client's timeout."""
     watch = connect(f"127.0.0.1:{free_port()}", timeout=0.5).watch()
-    began = time.monotonic()
 
     with pytest.raises(msgstate.ServerUnavailable):
         next(watch)
-
-    assert time.monotonic() - began < 2
 
 
 def test_close_ends_a_watch_that_looks_for_its_server(connect: Connect, own_server: ServerProcess) -> None:
     """A watch whose server is away ends when it is closed."""
     with connect(own_server.grpc).watch() as watch:
         own_server.kill()
-        timer = threading.Timer(1, watch.close)
+        timer = threading.Timer(0.3, watch.close)
         timer.start()
         assert [] == list(watch)
         timer.join()
@@ -193,16 +187,16 @@ def copy_store(store: Path, target: Path) -> None:
         shutil.copy(path, target / path.name)
 
 
-def test_an_older_copy_of_the_store_has_diverged(connect: Connect, own_server: ServerProcess, tmp_path: Path) -> None:
+def test_an_older_copy_of_the_store_has_diverged(own_server: ServerProcess, tmp_path: Path) -> None:
     """Where a server comes back with an older copy of its store, the watch raises HistoryDiverged and stops."""
-    client = connect(own_server.grpc)
-    client.publish_batch([event("m0")])
+    with Client(own_server.grpc) as client:
+        client.publish_batch([event("m0")])
     copies = tmp_path / "copies"
     copies.mkdir()
     own_server.terminate()
     copy_store(own_server.store, copies)
     own_server.start()
-    with client.watch() as watch:
+    with Client(own_server.grpc) as client, client.watch() as watch:
         client.publish_batch([event("m1")])
         assert "m1" == next(watch).message_id
         own_server.terminate()
@@ -213,3 +207,23 @@ def test_an_older_copy_of_the_store_has_diverged(connect: Connect, own_server: S
 
         with pytest.raises(msgstate.HistoryDiverged, match=r"list_statuses.*EARLIEST"):
             next(watch)
+
+
+@pytest.mark.slow
+def test_a_frozen_server_is_noticed(
+    connect: Connect, own_server: ServerProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server that stops without a word is lost after two unanswered pings, and found again when it goes on."""
+    client = connect(own_server.grpc)
+    with caplog.at_level(logging.WARNING, "msgstate"), client.watch() as watch:
+        own_server.send(signal.SIGSTOP)
+        reading = threading.Thread(target=lambda: seen.append(next(watch).message_id))
+        seen: list[str] = []
+        reading.start()
+        try:
+            wait_until(lambda: "lost its server" in caplog.text, 40, "noticed")
+        finally:
+            own_server.send(signal.SIGCONT)
+        client.publish_batch([event("after")])
+        reading.join(30)
+    assert seen == ["after"]

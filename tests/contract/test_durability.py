@@ -27,13 +27,14 @@ def aliased(first: int) -> list[Event]:
 async def everything(store: Store) -> tuple[object, ...]:
     """All that a store can be asked for."""
     log = await store.read_log(0, 10_000)
+    quarantine = await store.list_quarantine("", True, None, 1_000)
     return (
         store.head,
         log,
         [await store.read_recipients(f"m{number}", "", "", 100) for number in range(8)],
         [await find_by_alias(store, f"alias{number}") for number in range(8)],
         [await store.read_payload(entry.position) for entry in log],
-        [await store.read_quarantined(each.id) for each in await store.list_quarantine("", True, None, 1_000)],
+        [await store.read_quarantined(each.id) for each in quarantine.payloads],
     )
 
 

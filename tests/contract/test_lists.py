@@ -100,11 +100,11 @@ async def story(place: Place) -> Store:
         (StatusFilter(recipient="A@example.com"), []),
         (StatusFilter(message_id="m1", recipient="a@example.com"), [3, 1]),
         (StatusFilter(message_id="m3", recipient="a@example.com"), []),
-        (StatusFilter(updated_from=NOW + 2 * SECOND), [5, 4, 3]),
-        (StatusFilter(updated_from=NOW + 2 * SECOND + 1), [5, 4]),
+        (StatusFilter(updated_after=NOW + 2 * SECOND), [5, 4, 3]),
+        (StatusFilter(updated_after=NOW + 2 * SECOND + 1), [5, 4]),
         (StatusFilter(updated_before=NOW + 2 * SECOND), [2, 1]),
-        (StatusFilter(updated_from=NOW + SECOND, updated_before=NOW + 3 * SECOND), [3, 2]),
-        (StatusFilter(updated_from=NOW + 3 * SECOND, updated_before=NOW), []),
+        (StatusFilter(updated_after=NOW + SECOND, updated_before=NOW + 3 * SECOND), [3, 2]),
+        (StatusFilter(updated_after=NOW + 3 * SECOND, updated_before=NOW), []),
         (
             StatusFilter(frozenset({State.FAILED}), frozenset({"other"}), "m1", "a@example.com", NOW, NOW + 9 * SECOND),
             [3],
@@ -123,7 +123,7 @@ async def test_the_time_is_that_of_the_last_event(place: Place) -> None:
     store = await story(place)
     place.clock.now = NOW + 100 * SECOND
     await append(store, event(EventType.ACCEPTED, message_id="m1"))
-    assert ids(await listed(store, StatusFilter(updated_from=NOW + 50 * SECOND))) == ["m1"]
+    assert ids(await listed(store, StatusFilter(updated_after=NOW + 50 * SECOND))) == ["m1"]
 
 
 async def test_a_filter_that_matches_little_is_answered_in_parts(store: Store) -> None:

@@ -5,7 +5,7 @@ import pytest
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import Evidence
 from msgstate_server.store.protocol import MessageKey, Store
-from tests.builders import append, event, find_by_alias, positions
+from tests.builders import append, event, find_by_alias, numbered, positions
 
 
 async def test_nothing_is_found_in_an_empty_store(store: Store) -> None:
@@ -185,3 +185,29 @@ async def test_history_of_a_message(store: Store, limit: int) -> None:
     assert await history("a") == [2, 6, 10]
     assert await history("c") == []
     assert await store.read_history(MessageKey("nobody", "m"), "", 0, limit) == []
+
+
+async def test_one_id_of_several_providers(store: Store) -> None:
+    """Keys that differ in their provider alone have what each would have by itself, by id and by alias."""
+    for number in range(4):
+        for provider in ("b", "a", "c"):
+            await append(store, event(provider=provider, recipient=f"{number}", aliases=["x"]))
+            await append(store, event(provider=provider, message_id=f"n{number}", aliases=["x"]))
+    keys = [MessageKey(provider, "m") for provider in ("c", "nobody", "", "a", "c", "d")]
+    found = await store.read_messages(keys, 3)
+    assert found == [await store.read_recipients("m", key.provider, "", 3) for key in keys]
+    assert [len(recipients) for recipients in found] == [3, 0, 3, 3, 3, 0]
+    aliases = [MessageKey(provider, "x") for provider in ("c", "nobody", "", "a", "c", "d")]
+    assert await store.find_by_aliases(aliases, 3) == [
+        await find_by_alias(store, "x", key.provider, 3) for key in aliases
+    ]
+    assert (await store.find_by_aliases(aliases, 2))[3] == [MessageKey("a", "m"), MessageKey("a", "n0")]
+
+
+async def test_more_keys_than_one_read_takes(store: Store) -> None:
+    """Many keys, some of them twice or under several providers, are answered in their order."""
+    await append(store, *numbered(70), *(event(provider="other", message_id=f"m{number}") for number in range(9)))
+    keys = [MessageKey(provider, f"m{number}") for number in range(90) for provider in ("", "acme", "other")][::-1]
+    keys += keys[:50]
+    expected = [await store.read_recipients(key.message_id, key.provider, "", 5) for key in keys]
+    assert await store.read_messages(keys, 5) == expected

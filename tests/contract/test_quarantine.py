@@ -16,7 +16,7 @@ LESS = PROBLEMS[:1]
 
 async def listed(store: Store, provider: str = "", *, replayed: bool = False) -> list[Quarantined]:
     """All that is listed."""
-    return await store.list_quarantine(provider, replayed, None, 1_000)
+    return (await store.list_quarantine(provider, replayed, None, 1_000)).payloads
 
 
 async def quarantine(store: Store, body: bytes = b"body", **options: Any) -> int:
@@ -96,14 +96,30 @@ async def test_list_in_pages(store: Store, limit: int, provider: str) -> None:
         await quarantine(store, b"%d" % number, provider="odd" if number % 2 else "even")
     wanted = [each.id for each in await listed(store, provider)]
     found: list[int] = []
-    before = None
-    while page := await store.list_quarantine(provider, False, before, limit):
-        assert len(page) <= limit
-        found += [each.id for each in page]
-        before = page[-1].id
-        await quarantine(store, b"later %d" % before, provider="odd")
+    page = await store.list_quarantine(provider, False, None, limit)
+    while True:
+        assert len(page.payloads) <= limit
+        found += [each.id for each in page.payloads]
+        if page.next is None:
+            break
+        await quarantine(store, b"later %d" % page.next, provider="odd")
+        page = await store.list_quarantine(provider, False, page.next, limit)
     assert found == wanted == sorted(wanted, reverse=True)
     assert len(wanted) == (5 if provider else 10)
+
+
+async def test_what_is_wanted_lies_far_back(store: Store) -> None:
+    """One call looks at a bounded number of webhooks: pages are short or empty until what is wanted comes."""
+    first = await quarantine(store, b"first", provider="odd")
+    bodies = [payload(b"%d" % number, provider="even") for number in range(2_500)]
+    await store.append([submission(payload=each, problems=LESS) for each in bodies])
+    page = await store.list_quarantine("odd", False, None, 10)
+    assert page.payloads == []
+    found = []
+    while page.next is not None:
+        page = await store.list_quarantine("odd", False, page.next, 10)
+        found += [each.id for each in page.payloads]
+    assert found == [first]
 
 
 async def test_replay_publishes_what_is_understood_now(place: Place) -> None:

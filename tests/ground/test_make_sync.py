@@ -45,7 +45,8 @@ def test_async_code_becomes_ordinary_code(make_sync: ModuleType, before: str, af
 
 
 def test_what_is_written_by_hand_is_left_alone(make_sync: ModuleType, tmp_path: Path) -> None:
-    """Every module but those that differ by nature is written, and says where it comes from."""
+    """Every module but those that differ by nature is written, says where it comes from, and goes with its source."""
+    (tmp_path / "gone.py").touch()
     make_sync.main(tmp_path)
 
     written = {path.name for path in tmp_path.iterdir()}

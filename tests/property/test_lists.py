@@ -33,7 +33,7 @@ filters = st.builds(
     providers=st.frozensets(st.sampled_from((*PROVIDERS, "nobody")), max_size=2),
     message_id=st.sampled_from(("", "", *MESSAGES)),
     recipient=st.sampled_from(("", "", *RECIPIENTS)),
-    updated_from=times,
+    updated_after=times,
     updated_before=times,
 )
 
@@ -45,7 +45,7 @@ def matches(status: RecipientStatus, wanted: StatusFilter) -> bool:
         and (not wanted.providers or status.provider in wanted.providers)
         and wanted.message_id in ("", status.message_id)
         and wanted.recipient in ("", status.recipient)
-        and (wanted.updated_from is None or status.update_time >= wanted.updated_from)
+        and (wanted.updated_after is None or status.update_time >= wanted.updated_after)
         and (wanted.updated_before is None or status.update_time < wanted.updated_before)
     )
 

@@ -35,7 +35,7 @@ async def quarantine(
     payloads = [Payload(provider, account, received_time, each) for each in bodies]
     await store.append([Submission([], payload, problems) for payload in payloads])
     newest = await store.list_quarantine("", include_replayed=True, before=None, limit=len(bodies))
-    return [each.id for each in reversed(newest)]
+    return [each.id for each in reversed(newest.payloads)]
 
 
 class Shown(NamedTuple):

@@ -11,7 +11,7 @@ from tests.rpc.lists import history, history_page, listed, page
 from tests.rpc.running import DEADLINE, Client
 from tests.rpc.samples import BOUNCED, SENT, event
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("campaign")]
 
 RECIPIENTS = 20_000
 BOUNCES = range(0, RECIPIENTS, 400)

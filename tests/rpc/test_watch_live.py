@@ -175,7 +175,7 @@ async def unread(client: Client, kind: Kind) -> AsyncIterator[None]:
 
 async def past_its_deadline(client: Client, kind: Kind) -> AsyncIterator[None]:
     """A watch that ends by its own deadline."""
-    call = watch(client, kind.request(), seconds=2)
+    call = watch(client, kind.request(), seconds=0.7)
     await following(call)
     yield
     with pytest.raises(grpc.aio.AioRpcError, match="DEADLINE_EXCEEDED"):
@@ -215,7 +215,7 @@ async def test_a_connection_that_goes_takes_its_watches_along(service: Service, 
 async def test_a_start_time_to_come_leaves_out_what_comes_before_it(client: Client, kind: Kind) -> None:
     """Whatever is committed between the call and the start time is not sent."""
     start = Timestamp()
-    start.FromMicroseconds(time.time_ns() // 1000 + 2_000_000)
+    start.FromMicroseconds(time.time_ns() // 1000 + 400_000)
     watching = asyncio.create_task(watched(client, kind.request(start_time=start), lambda seen: bool(items(seen))))
     published = 0
     while not watching.done():

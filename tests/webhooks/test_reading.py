@@ -1,6 +1,7 @@
 """Whatever bytes come, a provider's reading accounts for all of them and never fails."""
 
 import json
+import tracemalloc
 from copy import deepcopy
 from typing import Any
 
@@ -14,6 +15,7 @@ from msgstate_server.domain.validation import violations
 from msgstate_server.webhooks.fitting import REPLACED
 from msgstate_server.webhooks.intake import take_in, take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
+from msgstate_server.webhooks.providers.decoding import Unreadable
 from msgstate_server.webhooks.providers.reading import Reading
 from tests.webhooks.samples import NOW, cloudmailin_event, emailit_v1, emailit_v2
 
@@ -91,7 +93,7 @@ def test_any_bytes_are_read(provider: str, body: bytes) -> None:
 
 
 @every_provider
-@settings(derandomize=True, deadline=None)
+@settings(derandomize=True, deadline=None, max_examples=50)
 @given(data=st.data())
 def test_every_part_is_counted_once(provider: str, data: st.DataObject) -> None:
     """Each part of a body is among the events, the problems or the ignored, and in no two of them."""
@@ -104,7 +106,7 @@ def test_every_part_is_counted_once(provider: str, data: st.DataObject) -> None:
 
 
 @every_provider
-@settings(derandomize=True, deadline=None)
+@settings(derandomize=True, deadline=None, max_examples=50)
 @given(data=st.data(), account=st.sampled_from(["", "a" * 64]))
 def test_what_is_read_enters_or_is_a_problem(provider: str, data: st.DataObject, account: str) -> None:
     """Every event that is read keeps every rule once it is fitted, or becomes a problem that says which it breaks."""
@@ -233,6 +235,18 @@ def test_a_body_of_too_many_events_is_a_problem_as_a_whole(part: dict[str, Any])
     assert (len(most.events), len(most.problems)) == (limits.BATCH_EVENTS, 0)
     assert (len(more.events), len(more.problems)) == (0, 1)
     assert "at most 1000 events" in more.problems[0].reason
+
+
+@every_provider
+def test_too_many_parts_are_counted_alone(provider: str) -> None:
+    """Of a body of a million parts nothing is made for each of them before it is refused."""
+    body = json.loads(BODIES[provider]([0] * 1_000_000))
+    tracemalloc.start()
+    with pytest.raises(Unreadable, match="found 1000000"):
+        PROVIDERS[provider].parts(body)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1_000_000
 
 
 def test_a_body_that_makes_too_many_events_is_a_problem_as_a_whole() -> None:

@@ -9,12 +9,12 @@ from msgstate._async.calls import AsyncCalls
 from msgstate._async.pages import AsyncPages, AsyncResults
 from msgstate._async.publishing import AsyncPublishing
 from msgstate._async.resuming import AsyncResuming
-from msgstate._async.transport import Connection, EventSource, Stream, collect
+from msgstate._async.transport import AsyncEventSource, Connection, Stream, collect
 from msgstate._async.waiting import AsyncWaiting
 from msgstate._async.watch import AsyncWatch
 from msgstate._channel import DEFAULT_ADDRESS
 from msgstate._keep import Keep
-from msgstate._requests import Key, entries_of, set_pace, status_filter, transitions_of
+from msgstate._requests import Key, entries_of, require_several, set_pace, status_filter, transitions_of
 from msgstate._start import NOW, Start, require_start, started
 from msgstate._values import Batch, Page, Payload, Published, PublishedBatch, Quarantined
 from msgstate._wait_rules import SETTLED, Until, WaitRules
@@ -69,6 +69,7 @@ class AsyncClient:
         What is wrong with one key stands in its result; `error_of(result.error)` makes an exception of it. The timeout
         is for each call of 500 keys.
         """
+        require_several(keys=keys)
 
         async def fetch(some: list[pb.MessageKey]) -> pb.BatchGetMessageStatusesResponse:
             request = pb.BatchGetMessageStatusesRequest(keys=some)
@@ -146,7 +147,7 @@ class AsyncClient:
 
     async def publish(
         self,
-        events: EventSource,
+        events: AsyncEventSource,
         *,
         batch_size: int = 500,
         on_batch: Callable[[PublishedBatch], object] | None = None,
@@ -154,9 +155,10 @@ class AsyncClient:
         """Publish any number of events; returns once all are durable.
 
         They are taken as fast as the server commits them, a few batches of at most `batch_size` (1 to 1,000) ahead; an
-        event waits until its batch is full or the events end. `on_batch` is called with each batch that is durable.
-        What was under way when a server was lost is sent again, which is safe. The client's timeout is how long nothing
-        may move. Where this raises, what `on_batch` was told of is durable, and the rest may be.
+        event waits until its batch is full or the events end. `on_batch` is called with each batch that is durable, a
+        few batches later and never while an event is asked for: the events must not wait for it. What was under way
+        when a server was lost is sent again, which is safe. The client's timeout is how long nothing may move. Where
+        this raises, what `on_batch` was told of is durable, and the rest may be.
         """
         return await AsyncPublishing(self._calls, events, batch_size, on_batch).run()
 
@@ -182,6 +184,7 @@ class AsyncClient:
 
         The watch raises `PositionCompacted` and `HistoryDiverged` where it cannot go on from there.
         """
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients)
         wanted = pb.TransitionFilter(
             providers=providers, message_ids=message_ids, recipients=recipients, to_states=to_states
         )
@@ -208,6 +211,7 @@ class AsyncClient:
         keep: Keep | None = None,
     ) -> AsyncWatch[LogEntry]:
         """Follow every event, whether it moved a state or not; else as `watch`."""
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients)
         wanted = pb.EventFilter(
             providers=providers, message_ids=message_ids, recipients=recipients, to_states=to_states, types=types
         )

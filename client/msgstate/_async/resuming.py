@@ -11,7 +11,7 @@ from msgstate._channel import log
 from msgstate._start import Start
 from msgstate._timing import WATCH_DELAY, Backoff
 from msgstate._values import Batch
-from msgstate.errors import ClientClosed, DeadlineExceeded, ServerUnavailable
+from msgstate.errors import ClientClosed, DeadlineExceeded, MsgstateError, ResourceExhausted, ServerUnavailable
 
 T = TypeVar("T")
 
@@ -56,7 +56,7 @@ class AsyncResuming(Generic[T]):
                 self._drop()
                 if self._closing.cut_off(failure):
                     break
-                if not isinstance(failure, ServerUnavailable | DeadlineExceeded):
+                if not (isinstance(failure, MsgstateError) and _is_passing(failure)):
                     raise
                 delay = backoff.delay(failure.retry_after)
                 if not lost:
@@ -80,6 +80,9 @@ class AsyncResuming(Generic[T]):
         stream = self._open(connection, self._start)
         self._connection, self._stream = connection, stream
         try:
+            if self._closing.closed:
+                # Another thread closed it when there was no stream to cancel yet.
+                self._drop()
             return _required(await stream.read(seconds), connection)
         except BaseException:
             self._drop()
@@ -94,6 +97,13 @@ class AsyncResuming(Generic[T]):
         stream, self._stream, self._connection = self._stream, None, None
         if stream is not None:
             stream.cancel()
+
+
+def _is_passing(failure: MsgstateError) -> bool:
+    """Whether to try again. A server near its limit may still count the stream that was lost."""
+    if isinstance(failure, ResourceExhausted):
+        return failure.retry_after is not None
+    return isinstance(failure, ServerUnavailable | DeadlineExceeded)
 
 
 def _required(batch: Batch[T] | None, connection: Connection) -> Batch[T]:

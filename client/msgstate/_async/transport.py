@@ -2,7 +2,7 @@
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
@@ -20,7 +20,8 @@ Response = TypeVar("Response")
 Response_co = TypeVar("Response_co", covariant=True)
 Argument = TypeVar("Argument")
 
-EventSource: TypeAlias = Iterable[Event] | AsyncIterable[Event]
+AsyncEventSource: TypeAlias = Iterable[Event] | AsyncIterable[Event]
+"""The events to publish."""
 
 
 class Connection:
@@ -165,7 +166,7 @@ async def collect(call: _Responses[Response]) -> list[Response]:
         call.cancel()
 
 
-async def each(events: EventSource) -> AsyncIterator[Event]:
+async def each(events: AsyncEventSource) -> AsyncGenerator[Event]:
     """Every event."""
     if isinstance(events, AsyncIterable):
         async for event in events:
@@ -173,6 +174,11 @@ async def each(events: EventSource) -> AsyncIterator[Event]:
     else:
         for event in events:
             yield event
+
+
+async def finish(events: AsyncGenerator[Event]) -> None:
+    """End what `each` gave."""
+    await events.aclose()
 
 
 async def settled(result: object) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
+from grpc import StatusCode
+
 from msgstate._async.resuming import AsyncResuming
 from msgstate._async.transport import Alarm
 from msgstate._start import NOW
@@ -45,7 +47,7 @@ class AsyncWaiting:
 
     async def run(self, first_timeout: float) -> MessageStatus:
         """The status once it is as wanted; the server must be reached for the first time within the first timeout."""
-        known = await self._read(min(first_timeout, self._seconds))
+        known = await self._first(first_timeout)
         try:
             while known is None or not await self._is_met(known.status):
                 known = await self._next(known)
@@ -56,6 +58,14 @@ class AsyncWaiting:
                 raise
             raise self._timeout(known) from error
         return known.status
+
+    async def _first(self, first_timeout: float) -> pb.GetMessageStatusResponse | None:
+        try:
+            return await self._read(min(first_timeout, self._seconds))
+        except DeadlineExceeded as error:
+            if first_timeout < self._seconds:
+                raise
+            raise self._timeout(None) from error
 
     async def _is_met(self, status: MessageStatus) -> bool:
         return self._rules.is_met(status, final=await self._is_final(status))
@@ -75,6 +85,8 @@ class AsyncWaiting:
                     batch = await source.read()
             finally:
                 source.close()
+        if self._deadline.remaining:
+            raise ClientClosed("the client was closed while it waited", code=StatusCode.CANCELLED)
         raise self._timeout(known)
 
     async def _read(self, seconds: float) -> pb.GetMessageStatusResponse | None:
@@ -94,4 +106,4 @@ class AsyncWaiting:
         return request
 
     def _timeout(self, known: pb.GetMessageStatusResponse | None) -> WaitTimeout:
-        return self._rules.timeout(self._wanted.message_id, self._seconds, known.status if known else None)
+        return self._rules.timeout(self._wanted, self._seconds, known.status if known else None)

@@ -8,7 +8,7 @@ from typing import Self
 
 from msgstate._channel import DEFAULT_ADDRESS
 from msgstate._keep import Keep
-from msgstate._requests import Key, entries_of, set_pace, status_filter, transitions_of
+from msgstate._requests import Key, entries_of, require_several, set_pace, status_filter, transitions_of
 from msgstate._start import NOW, Start, require_start, started
 from msgstate._sync.calls import Calls
 from msgstate._sync.pages import Pages, Results
@@ -70,6 +70,7 @@ class Client:
         What is wrong with one key stands in its result; `error_of(result.error)` makes an exception of it. The timeout
         is for each call of 500 keys.
         """
+        require_several(keys=keys)
 
         def fetch(some: list[pb.MessageKey]) -> pb.BatchGetMessageStatusesResponse:
             request = pb.BatchGetMessageStatusesRequest(keys=some)
@@ -155,9 +156,10 @@ class Client:
         """Publish any number of events; returns once all are durable.
 
         They are taken as fast as the server commits them, a few batches of at most `batch_size` (1 to 1,000) ahead; an
-        event waits until its batch is full or the events end. `on_batch` is called with each batch that is durable.
-        What was under way when a server was lost is sent again, which is safe. The client's timeout is how long nothing
-        may move. Where this raises, what `on_batch` was told of is durable, and the rest may be.
+        event waits until its batch is full or the events end. `on_batch` is called with each batch that is durable, a
+        few batches later and never while an event is asked for: the events must not wait for it. What was under way
+        when a server was lost is sent again, which is safe. The client's timeout is how long nothing may move. Where
+        this raises, what `on_batch` was told of is durable, and the rest may be.
         """
         return Publishing(self._calls, events, batch_size, on_batch).run()
 
@@ -183,6 +185,7 @@ class Client:
 
         The watch raises `PositionCompacted` and `HistoryDiverged` where it cannot go on from there.
         """
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients)
         wanted = pb.TransitionFilter(
             providers=providers, message_ids=message_ids, recipients=recipients, to_states=to_states
         )
@@ -209,6 +212,7 @@ class Client:
         keep: Keep | None = None,
     ) -> Watch[LogEntry]:
         """Follow every event, whether it moved a state or not; else as `watch`."""
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients)
         wanted = pb.EventFilter(
             providers=providers, message_ids=message_ids, recipients=recipients, to_states=to_states, types=types
         )

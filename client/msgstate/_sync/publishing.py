@@ -5,11 +5,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from grpc import StatusCode
+from grpc import RpcError, StatusCode
 
 from msgstate._cut import Cut, Cutter
 from msgstate._sync.calls import Calls
-from msgstate._sync.transport import Connection, EventSource, PublishStream, each, settled
+from msgstate._sync.transport import Connection, EventSource, PublishStream, each, finish, settled
 from msgstate._timing import Deadline
 from msgstate._values import Published, PublishedBatch, Refused
 from msgstate.errors import MsgstateError, ServerUnavailable
@@ -42,7 +42,8 @@ class Publishing:
         self._cutter = Cutter(batch_size)
         self._on_batch = on_batch
         self._in_flight = deque[Cut]()
-        # It begins anew with each batch that is sent or acknowledged: a long input may take long, a silent server not.
+        self._at_end = False
+        # It begins anew with each batch that is taken or acknowledged: the caller may take long, a silent server not.
         self._deadline = Deadline(calls.timeout)
         self._accepted = 0
         self._duplicates = 0
@@ -54,8 +55,17 @@ class Publishing:
         try:
             self._calls.run(self._exchange, deadline=self._deadline)
         except _CallersError as error:
-            raise error.failure from None
-        return Published(self._accepted, self._duplicates, self._refused, self._token)
+            failure = error.failure
+        else:
+            return Published(self._accepted, self._duplicates, self._refused, self._token)
+        finally:
+            finish(self._events)
+        # Raised out here it keeps its own cause and context.
+        try:
+            raise failure
+        finally:
+            # An error and a frame that know each other would keep the connection alive.
+            del failure
 
     def _exchange(self, connection: Connection, _: float) -> None:
         stream = PublishStream(connection)
@@ -64,19 +74,30 @@ class Publishing:
                 stream.write(cut.request, self._deadline.remaining)
             while self._send(stream):
                 self._acknowledge(self._answer(stream, connection))
-            stream.end_requests()
-            stream.read(self._deadline.remaining)
+            self._end(stream)
         finally:
             stream.cancel()
 
+    def _end(self, stream: PublishStream) -> None:
+        """Say that this was all; a server that is lost by now has acknowledged it."""
+        try:
+            stream.end_requests()
+            stream.read(self._deadline.remaining)
+        except (TimeoutError, ServerUnavailable):
+            return
+        except RpcError as failure:
+            if failure.code() != StatusCode.UNAVAILABLE:
+                raise
+
     def _send(self, stream: PublishStream) -> bool:
         """Send the next batches, as many as may be in flight; whether any is."""
-        while len(self._in_flight) < _IN_FLIGHT:
+        while not self._at_end and len(self._in_flight) < _IN_FLIGHT:
             cut = self._next_cut()
+            self._deadline.restart()
             if cut is None:
+                self._at_end = True
                 break
             self._in_flight.append(cut)
-            self._deadline.restart()
             stream.write(cut.request, self._deadline.remaining)
         return bool(self._in_flight)
 
@@ -102,7 +123,6 @@ class Publishing:
 
     def _acknowledge(self, answer: StreamEventsResponse) -> None:
         outcome = self._in_flight.popleft().outcome(answer)
-        self._deadline.restart()
         self._accepted += outcome.accepted
         self._duplicates += outcome.duplicates
         self._refused += outcome.refused
@@ -112,3 +132,4 @@ class Publishing:
                 settled(self._on_batch(outcome))
             except Exception as failure:
                 raise _CallersError(failure) from failure
+        self._deadline.restart()

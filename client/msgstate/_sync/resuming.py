@@ -12,7 +12,7 @@ from msgstate._sync.calls import Calls
 from msgstate._sync.transport import Closing, Connection, Stream
 from msgstate._timing import WATCH_DELAY, Backoff
 from msgstate._values import Batch
-from msgstate.errors import ClientClosed, DeadlineExceeded, ServerUnavailable
+from msgstate.errors import ClientClosed, DeadlineExceeded, MsgstateError, ResourceExhausted, ServerUnavailable
 
 T = TypeVar("T")
 
@@ -57,7 +57,7 @@ class Resuming(Generic[T]):
                 self._drop()
                 if self._closing.cut_off(failure):
                     break
-                if not isinstance(failure, ServerUnavailable | DeadlineExceeded):
+                if not (isinstance(failure, MsgstateError) and _is_passing(failure)):
                     raise
                 delay = backoff.delay(failure.retry_after)
                 if not lost:
@@ -81,6 +81,9 @@ class Resuming(Generic[T]):
         stream = self._open(connection, self._start)
         self._connection, self._stream = connection, stream
         try:
+            if self._closing.closed:
+                # Another thread closed it when there was no stream to cancel yet.
+                self._drop()
             return _required(stream.read(seconds), connection)
         except BaseException:
             self._drop()
@@ -95,6 +98,13 @@ class Resuming(Generic[T]):
         stream, self._stream, self._connection = self._stream, None, None
         if stream is not None:
             stream.cancel()
+
+
+def _is_passing(failure: MsgstateError) -> bool:
+    """Whether to try again. A server near its limit may still count the stream that was lost."""
+    if isinstance(failure, ResourceExhausted):
+        return failure.retry_after is not None
+    return isinstance(failure, ServerUnavailable | DeadlineExceeded)
 
 
 def _required(batch: Batch[T] | None, connection: Connection) -> Batch[T]:

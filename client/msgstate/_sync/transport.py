@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from queue import SimpleQueue
-from typing import Generic, Protocol, Self, TypeAlias, TypeVar
+from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
 
@@ -21,6 +21,7 @@ Response_co = TypeVar("Response_co", covariant=True)
 Argument = TypeVar("Argument")
 
 EventSource: TypeAlias = Iterable[Event]
+"""The events to publish."""
 
 
 class Connection:
@@ -55,13 +56,18 @@ class Stream(Generic[Item]):
         """The next item; None at the end. Raises RpcError, and TimeoutError where none comes in time."""
         if seconds is None:
             return self._next()
-        with Alarm(seconds, self.cancel) as alarm:
-            try:
-                return self._next()
-            except grpc.RpcError:
-                if alarm.rang:
-                    raise TimeoutError from None
-                raise
+        alarm = Alarm(seconds, self.cancel)
+        try:
+            with alarm:
+                item = self._next()
+        except grpc.RpcError:
+            if alarm.rang:
+                raise TimeoutError from None
+            raise
+        if alarm.rang:
+            # The call is cancelled, whatever came just before.
+            raise TimeoutError
+        return item
 
     def cancel(self) -> None:
         """End the call, if it still runs; a reader in another thread is woken."""
@@ -128,18 +134,24 @@ class Alarm:
         self._ring = ring
         self._timer = threading.Timer(seconds, self._go_off)
         self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._is_over = False
         self.rang = False
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         self._timer.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()
+        with self._lock:
+            self._is_over = True
 
     def _go_off(self) -> None:
-        self.rang = True
-        self._ring()
+        # A timer that is running already cannot be cancelled.
+        with self._lock:
+            if not self._is_over:
+                self.rang = True
+                self._ring()
 
 
 Guard = threading.Lock
@@ -156,6 +168,10 @@ def collect(call: _Responses[Response]) -> list[Response]:
 def each(events: EventSource) -> Iterator[Event]:
     """Every event."""
     return iter(events)
+
+
+def finish(events: Iterator[Event]) -> None:
+    """Nothing was opened to go through the caller's events."""
 
 
 def settled(result: object) -> None:

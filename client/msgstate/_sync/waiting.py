@@ -4,6 +4,8 @@
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from grpc import StatusCode
+
 from msgstate._start import NOW
 from msgstate._sync.resuming import Resuming
 from msgstate._sync.transport import Alarm
@@ -46,7 +48,7 @@ class Waiting:
 
     def run(self, first_timeout: float) -> MessageStatus:
         """The status once it is as wanted; the server must be reached for the first time within the first timeout."""
-        known = self._read(min(first_timeout, self._seconds))
+        known = self._first(first_timeout)
         try:
             while known is None or not self._is_met(known.status):
                 known = self._next(known)
@@ -57,6 +59,14 @@ class Waiting:
                 raise
             raise self._timeout(known) from error
         return known.status
+
+    def _first(self, first_timeout: float) -> pb.GetMessageStatusResponse | None:
+        try:
+            return self._read(min(first_timeout, self._seconds))
+        except DeadlineExceeded as error:
+            if first_timeout < self._seconds:
+                raise
+            raise self._timeout(None) from error
 
     def _is_met(self, status: MessageStatus) -> bool:
         return self._rules.is_met(status, final=self._is_final(status))
@@ -76,6 +86,8 @@ class Waiting:
                     batch = source.read()
             finally:
                 source.close()
+        if self._deadline.remaining:
+            raise ClientClosed("the client was closed while it waited", code=StatusCode.CANCELLED)
         raise self._timeout(known)
 
     def _read(self, seconds: float) -> pb.GetMessageStatusResponse | None:
@@ -95,4 +107,4 @@ class Waiting:
         return request
 
     def _timeout(self, known: pb.GetMessageStatusResponse | None) -> WaitTimeout:
-        return self._rules.timeout(self._wanted.message_id, self._seconds, known.status if known else None)
+        return self._rules.timeout(self._wanted, self._seconds, known.status if known else None)

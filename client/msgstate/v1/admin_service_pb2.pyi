@@ -74,8 +74,8 @@ class QuarantinedPayload(_message.Message):
 
     @_builtins.property
     def problems(self) -> _containers.RepeatedCompositeFieldContainer[Global___QuarantineProblem]:
-        """What was not understood when it was last read, part by part; empty once a replay understood all of it. At most 64
-        KiB: what is left out is counted in the last one.
+        """What was not understood, part by part, when it last came with problems or was replayed; empty once a replay
+        understood all of it. At most 64 KiB: what is left out is counted in the last one.
         """
 
     def __init__(

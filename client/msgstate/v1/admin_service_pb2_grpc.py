@@ -67,7 +67,8 @@ class AdminServiceServicer(object):
     """
 
     def ListQuarantine(self, request, context):
-        """Lists what is in quarantine, newest first.
+        """Lists what is in quarantine, newest first. A page may hold fewer than were asked for, or none, and still not be the
+        last: the list ends where `next_page_token` is empty.
 
         Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
         """

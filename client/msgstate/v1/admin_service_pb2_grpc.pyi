@@ -34,7 +34,8 @@ class AdminServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> AdminServiceAsyncStub: ...
     ListQuarantine: _grpc.UnaryUnaryMultiCallable[_admin_service_pb2.ListQuarantineRequest, _admin_service_pb2.ListQuarantineResponse]
-    """Lists what is in quarantine, newest first.
+    """Lists what is in quarantine, newest first. A page may hold fewer than were asked for, or none, and still not be the
+    last: the list ends where `next_page_token` is empty.
 
     Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
     """
@@ -69,7 +70,8 @@ class AdminServiceAsyncStub(AdminServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     ListQuarantine: _aio.UnaryUnaryMultiCallable[_admin_service_pb2.ListQuarantineRequest, _admin_service_pb2.ListQuarantineResponse]  # type: ignore[assignment]
-    """Lists what is in quarantine, newest first.
+    """Lists what is in quarantine, newest first. A page may hold fewer than were asked for, or none, and still not be the
+    last: the list ends where `next_page_token` is empty.
 
     Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
     """
@@ -107,7 +109,8 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_service_pb2.ListQuarantineRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_service_pb2.ListQuarantineResponse, _abc.Awaitable[_admin_service_pb2.ListQuarantineResponse]]:
-        """Lists what is in quarantine, newest first.
+        """Lists what is in quarantine, newest first. A page may hold fewer than were asked for, or none, and still not be the
+        last: the list ends where `next_page_token` is empty.
 
         Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
         """

@@ -7,12 +7,13 @@ import click
 
 import msgstate
 from msgstate_server.cli.options import to_paste
+from msgstate_server.cli.text import printable
+from msgstate_server.domain.limits import PAGE_SIZE
 
 _T = TypeVar("_T")
 DEFAULT_LIMIT: Final = 50
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
-_LARGEST: Final = 1_000
 
 
 class Page(NamedTuple):
@@ -74,12 +75,12 @@ def read(
     left, token = wanted.limit, wanted.token
     gathered: list[_T] = []
     while left is None or left > 0:
-        found = next(iter(fetch(min(left or _LARGEST, _LARGEST), token)))
+        found = next(iter(fetch(min(left or PAGE_SIZE, PAGE_SIZE), token)))
         gathered.extend(found.items)
         left = None if left is None else left - len(found.items)
         token = found.next_page_token
         # A page may be short, and rows that are printed together are aligned together.
-        if len(gathered) >= _LARGEST:
+        if len(gathered) >= PAGE_SIZE:
             yield gathered
             gathered = []
         if not token:
@@ -87,4 +88,4 @@ def read(
     if gathered:
         yield gathered
     if token and wanted.limit:
-        click.echo(f"next page: {listing.after(wanted.limit, token)}", err=True)
+        click.echo(printable(f"next page: {listing.after(wanted.limit, token)}"), err=True)

@@ -19,8 +19,7 @@ from msgstate_server.cli.text import disposition_word, printable
 from msgstate_server.domain.limits import BATCH_BYTES
 from msgstate_server.webhooks.providers import PROVIDERS
 
-BATCH_EVENTS: Final = 500
-
+_CALL_EVENTS: Final = 500
 _OVERHEAD: Final = 8
 """Bytes of a request that one event takes beside its own."""
 _COUNTED: Final = {"accepted": "accepted", "duplicate": "duplicates", "refused": "refused"}
@@ -78,7 +77,7 @@ def _batches(parts: Iterable[Part]) -> Iterator[list[Part]]:
     size = 0
     for part in parts:
         grown = size + part.event.ByteSize() + _OVERHEAD
-        if len(batch) == BATCH_EVENTS or grown > BATCH_BYTES:
+        if len(batch) == _CALL_EVENTS or grown > BATCH_BYTES:
             yield batch
             batch, grown = [], part.event.ByteSize() + _OVERHEAD
         batch.append(part)

@@ -12,6 +12,7 @@ from msgstate_server.cli.options import examples, serve_options
 from msgstate_server.cli.stopping import stop_on_signals
 from msgstate_server.domain.errors import UnknownStore
 from msgstate_server.settings import Settings, SettingsError, load
+from msgstate_server.store.opening import without_password
 from msgstate_server.telemetry import configure_logging
 
 _log = structlog.get_logger("msgstate.cli")
@@ -51,7 +52,8 @@ async def _serve(settings: Settings) -> None:
             "webhooks answer 401, since no credentials are configured for any provider; write a section "
             '[webhooks.cloudmailin] with basic = ["user:password"] into the file given with --config'
         )
-    click.echo(f"msgstate is ready: grpc={service.grpc_address} http={service.http_address} store={settings.store}")
+    store = without_password(settings.store)
+    click.echo(f"msgstate is ready: grpc={service.grpc_address} http={service.http_address} store={store}")
     try:
         await service.run(stop)
     finally:

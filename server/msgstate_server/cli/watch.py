@@ -24,7 +24,7 @@ from msgstate_server.cli.options import (
     to_paste,
 )
 from msgstate_server.cli.server_call import connect
-from msgstate_server.cli.text import json_line
+from msgstate_server.cli.text import json_line, printable
 from msgstate_server.cli.timeline import Timeline
 
 _POINTS = {"earliest": EARLIEST, "now": NOW}
@@ -122,12 +122,21 @@ def command(  # noqa: PLR0913  (one parameter per option)
             _follow(watch, maximum, as_json)
 
 
+class OneLine(logging.Formatter):
+    """What the client logs may hold a server's text."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record on one line, without power over a terminal."""
+        return printable(super().format(record))
+
+
 @contextmanager
 def _resumable(watch: Watch[Transition] | Watch[LogEntry], wanted: Wanted) -> Iterator[None]:
     """Open the watch, say where it loses its server and finds it again, and at the end how to resume it."""
     saying = logging.StreamHandler()
-    saying.setFormatter(logging.Formatter("msgstate: %(message)s"))
-    logging.getLogger("msgstate").addHandler(saying)
+    saying.setFormatter(OneLine("msgstate: %(message)s"))
+    client_log = logging.getLogger("msgstate")
+    client_log.addHandler(saying)
     opened = False
     try:
         with watch:
@@ -139,8 +148,9 @@ def _resumable(watch: Watch[Transition] | Watch[LogEntry], wanted: Wanted) -> It
         reason = error.strerror if isinstance(error, OSError) else "it holds something else"
         raise Failed(f"cannot keep the watch's place in {wanted.keep} ({reason}): name another file") from error
     finally:
+        client_log.removeHandler(saying)
         if opened:
-            click.echo(f"resume with: {wanted.command_from(watch.resume_token)}", err=True)
+            click.echo(printable(f"resume with: {wanted.command_from(watch.resume_token)}"), err=True)
 
 
 def _watch(client: Client, wanted: Wanted, start: str, maximum: int | None) -> Watch[Transition]:

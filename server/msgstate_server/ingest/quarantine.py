@@ -10,7 +10,7 @@ from msgstate_server.domain.errors import QuarantinedNotFound
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.validation import shown
 from msgstate_server.ingest.group_commit import Ingest
-from msgstate_server.store.protocol import Quarantined, Store
+from msgstate_server.store.protocol import Quarantined, QuarantinePage, Store
 
 TakeIn: TypeAlias = Callable[[Payload], Intake | None]
 """Reads a body as this version does; None where it does not know the provider, as another version did."""
@@ -48,12 +48,11 @@ class Quarantine:
         self._ingest = ingest
         self._take_in = take_in
 
-    async def list(
-        self, provider: str, include_replayed: bool, before: int | None, limit: int
-    ) -> Sequence[Quarantined]:
+    async def list(self, provider: str, include_replayed: bool, before: int | None, limit: int) -> QuarantinePage:
         """Up to `limit` webhooks with ids smaller than `before`, newest first; an empty `provider` means any.
 
-        Those of which a replay understood all are left out without `include_replayed`.
+        Those of which a replay understood all are left out without `include_replayed`. A page may be short, and not be
+        the last.
         """
         return await self._store.list_quarantine(provider, include_replayed, before, limit)
 

@@ -14,7 +14,7 @@ async def resolve(store: Store, asked: MessageKey, recipient: str, limit: int) -
     """The first recipients of the message with this id or, where there is none, with this alias.
 
     One more than `limit` where there are more. An empty provider or `recipient` means any; what is asked is as
-    `read_key` and `read_recipient` give it. Raises `MessageNotFound`, `MessageAmbiguous`.
+    `read_key` gives it. Raises `MessageNotFound`, `MessageAmbiguous`.
     """
     found = await store.read_recipients(asked.message_id, asked.provider, recipient, limit + 1)
     if found:

@@ -90,14 +90,6 @@ def time_from_proto(time: Timestamp, field: str, found: list[Violation]) -> int:
     return time.seconds * _SECOND + time.nanos // 1000
 
 
-def time_to_proto(time: int | None) -> Timestamp | None:
-    """A protobuf time; None stays None."""
-    if time is None:
-        return None
-    seconds, micros = divmod(time, _SECOND)
-    return Timestamp(seconds=seconds, nanos=micros * 1000)
-
-
 def write_time(message: Timestamp, time: int) -> None:
     """Write a time, in microseconds since 1970, into a message that is there."""
     message.seconds, micros = divmod(time, _SECOND)
@@ -252,3 +244,5 @@ def write_message(message: status_pb2.MessageStatus, view: MessageView, limit: i
 
 FIELD_OVERHEAD: Final = 5
 """Most bytes that tag and length add to a nested message of less than 2 MiB."""
+HEADROOM: Final = 4_096
+"""Bytes of a response that its token and other fields may take."""

@@ -22,7 +22,7 @@ def read_status_filter(wanted: pb.MessageStatusFilter) -> StatusFilter:
         providers=read_texts("filter.providers", wanted.providers, found),
         message_id=_read_text("message_id", wanted.message_id, normalize_id(wanted.message_id), found),
         recipient=_read_text("recipient", wanted.recipient, normalize_recipient(wanted.recipient), found),
-        updated_from=_read_time("updated_after", after, found),
+        updated_after=_read_time("updated_after", after, found),
         updated_before=_read_time("updated_before", before, found),
     )
     if found:

@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Final
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
@@ -10,7 +9,7 @@ from msgstate_server.domain.limits import RESPONSE_BYTES
 from msgstate_server.queries import Listing, get_history, get_message, get_messages, list_statuses, read_key
 from msgstate_server.rpc.batch_answers import write_answers
 from msgstate_server.rpc.context import Context
-from msgstate_server.rpc.conversion import message_to_proto, write_entry, write_recipient
+from msgstate_server.rpc.conversion import HEADROOM, message_to_proto, write_entry, write_recipient
 from msgstate_server.rpc.list_requests import read_status_filter
 from msgstate_server.rpc.paging import read_page_size, write_page
 from msgstate_server.rpc.watch_requests import read_watch_request
@@ -18,9 +17,6 @@ from msgstate_server.rpc.watch_responses import event_responses, transition_resp
 from msgstate_server.store.protocol import MessageKey, Store
 from msgstate_server.watch import Watches
 from msgstate_server.watch.token import Token
-
-_HEADROOM: Final = 4_096
-"""Bytes of a response that its token and other fields may take."""
 
 
 class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceServicer):
@@ -40,7 +36,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         token = Token.at(self._store.head)
         view = await get_message(self._store, request.message_id, request.provider, request.recipient)
         return pb.GetMessageStatusResponse(
-            status=message_to_proto(view, RESPONSE_BYTES - _HEADROOM), resume_token=token.encode()
+            status=message_to_proto(view, RESPONSE_BYTES - HEADROOM), resume_token=token.encode()
         )
 
     async def BatchGetMessageStatuses(  # noqa: N802

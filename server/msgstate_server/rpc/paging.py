@@ -1,16 +1,13 @@
 """Pages of a list: how many items a caller may have at once, and how many of them fit into a response."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from google.protobuf.message import Message
 
 from msgstate_server.domain.limits import PAGE_SIZE, PAGE_SIZE_DEFAULT, RESPONSE_BYTES
-from msgstate_server.rpc.conversion import FIELD_OVERHEAD
-
-_HEADROOM: Final = 4_096
-"""Bytes of a response that its tokens may take."""
+from msgstate_server.rpc.conversion import FIELD_OVERHEAD, HEADROOM
 
 _Item = TypeVar("_Item")
 _Written = TypeVar("_Written", bound=Message)
@@ -32,7 +29,7 @@ def write_page(
         written = page.add()
         write(written, item)
         size += written.ByteSize() + FIELD_OVERHEAD
-        if size > RESPONSE_BYTES - _HEADROOM:
+        if size > RESPONSE_BYTES - HEADROOM:
             del page[-1]
             return count
     return len(items)

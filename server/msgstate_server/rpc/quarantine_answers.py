@@ -9,13 +9,13 @@ from msgstate.v1 import admin_service_pb2 as pb
 from msgstate_server.domain.decision import Problem
 from msgstate_server.domain.limits import BATCH_EVENTS, CHUNK_BYTES, PROBLEMS_BYTES, RESPONSE_BYTES
 from msgstate_server.ingest import Part, Quarantine, Replayed
-from msgstate_server.rpc.conversion import DISPOSITIONS, FIELD_OVERHEAD, write_event, write_time
+from msgstate_server.rpc.conversion import DISPOSITIONS, FIELD_OVERHEAD, HEADROOM, write_event, write_time
 from msgstate_server.store.protocol import Quarantined
 
-_HEADROOM: Final = 4_096
-"""Bytes of a response that its page token may take."""
 _ROWS: Final = 50
 """Rows that are read at a time: each may have many long problems."""
+_READS: Final = 40
+"""Reads that one page may take, of which 20 fill the largest: a page may be short, and not be the last."""
 REPLAYED_BYTES: Final = PROBLEMS_BYTES + 64 * BATCH_EVENTS
 """Most that the result of one replay takes."""
 
@@ -29,19 +29,22 @@ async def write_page(
 ) -> int | None:
     """Write what comes before a place, as much as fits and is asked for; gives the place to go on, None at the end."""
     size = 0
-    while True:
-        asked = min(limit + 1 - len(response.payloads), _ROWS)
-        rows = await quarantine.list(request.provider, request.include_replayed, place, asked)
-        for row in rows:
+    for _ in range(_READS):
+        page = await quarantine.list(
+            request.provider, request.include_replayed, place, min(limit - len(response.payloads), _ROWS)
+        )
+        for found in page.payloads:
             payload = response.payloads.add()
-            write_quarantined(payload, row)
+            write_quarantined(payload, found)
             size += payload.ByteSize() + FIELD_OVERHEAD
-            if len(response.payloads) > limit or size > RESPONSE_BYTES - _HEADROOM:
+            if size > RESPONSE_BYTES - HEADROOM:
                 del response.payloads[-1]
                 return place
-            place = row.id
-        if len(rows) < asked:
-            return None
+            place = found.id
+        place = page.next
+        if place is None or len(response.payloads) == limit:
+            break
+    return place
 
 
 def write_quarantined(message: pb.QuarantinedPayload, found: Quarantined) -> None:

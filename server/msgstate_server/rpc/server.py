@@ -43,6 +43,8 @@ _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     # A watch may be silent for a minute: let clients ping, and find peers that are gone.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
+    # Newer releases of gRPC measure the answer to a ping by this one, which is a minute if unset.
+    ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
 )

@@ -11,14 +11,12 @@ from msgstate.v1 import log_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain.limits import RESPONSE_BYTES
 from msgstate_server.domain.log import LogEntry
-from msgstate_server.rpc.conversion import FIELD_OVERHEAD, entry_to_proto, transition_to_proto
+from msgstate_server.rpc.conversion import FIELD_OVERHEAD, HEADROOM, entry_to_proto, transition_to_proto
 from msgstate_server.watch import Batch
 from msgstate_server.watch.token import Token
 
 _KEPT: Final = 1_024
 """Items that are kept: live watchers get the same ones within moments of each other."""
-_HEADROOM: Final = 4_096
-"""Bytes of a response that its token and other fields may take."""
 
 Item = TypeVar("Item", bound=Message)
 Response = TypeVar("Response", pb.WatchTransitionsResponse, pb.WatchEventsResponse)
@@ -45,7 +43,7 @@ class WatchResponses(Generic[Item, Response]):
         last: LogEntry | None = None
         for entry in batch.entries:
             item, added = self._item(entry)
-            if last is not None and size + added > RESPONSE_BYTES - _HEADROOM:
+            if last is not None and size + added > RESPONSE_BYTES - HEADROOM:
                 response.resume_token = Token(batch.token.log_id, last.position, last.fingerprint).encode()
                 yield response
                 response, size = self._begin(batch), 0

@@ -1,5 +1,6 @@
 """Finds the engine that a store's URL names."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,9 @@ from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore, SqliteUpkee
 from msgstate_server.store.upkeep import Maintainable
 
 _SQLITE: Final = "sqlite:///"
+# Too much is left out rather than too little: a password that nobody encoded may hold a slash, an @ or a question mark.
+_USER: Final = re.compile(r"^([a-z][a-z0-9+.-]*:/{0,2}(?!/)[^:]*):.*@", re.IGNORECASE | re.DOTALL)
+_PARAMETER: Final = re.compile(r"(passw(?:or)?d=)[^&]*", re.IGNORECASE)
 
 
 async def open_store(url: str, clock: Callable[[], int]) -> Store:
@@ -27,7 +31,13 @@ def upkeep(url: str) -> Maintainable:
     return SqliteUpkeep(_sqlite_path(url))
 
 
+def without_password(url: str) -> str:
+    """The URL as it may be shown: `***` for the password between user and host, and for that of a parameter."""
+    return _USER.sub(r"\1:***@", _PARAMETER.sub(r"\1***", url))
+
+
 def _sqlite_path(url: str) -> Path:
     if not url.startswith(_SQLITE) or url == _SQLITE:
-        raise UnknownStore(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {url!r}")
+        found = without_password(url)
+        raise UnknownStore(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {found!r}")
     return Path(url.removeprefix(_SQLITE))

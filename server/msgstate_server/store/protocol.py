@@ -34,7 +34,7 @@ class StatusFilter(NamedTuple):
     providers: frozenset[str] = frozenset()
     message_id: str = ""
     recipient: str = ""
-    updated_from: int | None = None
+    updated_after: int | None = None
     updated_before: int | None = None
 
 
@@ -48,7 +48,8 @@ class StatusPage(NamedTuple):
 class Quarantined(msgspec.Struct):
     """A webhook that could not be understood, or not in all its parts; `body_size` is in bytes.
 
-    `problems` are those of its last reading: none once a replay understood all of it.
+    `problems` are those of the last webhook or replay that had any: none once a replay understood all of it. To be sent
+    again and understood clears nothing.
     """
 
     id: int
@@ -57,6 +58,13 @@ class Quarantined(msgspec.Struct):
     received_time: int
     problems: list[Problem]
     body_size: int
+
+
+class QuarantinePage(NamedTuple):
+    """Part of the quarantine; `next` is what to go on before, None at its end."""
+
+    payloads: list[Quarantined]
+    next: int | None
 
 
 class Store(Protocol):
@@ -142,10 +150,11 @@ class Store(Protocol):
 
     async def list_quarantine(
         self, provider: str, include_replayed: bool, before: int | None, limit: int
-    ) -> list[Quarantined]:
+    ) -> QuarantinePage:
         """Up to `limit` quarantined webhooks with ids smaller than `before`, newest first; None is the beginning.
 
-        An empty `provider` means any. Without `include_replayed` only those with problems are listed.
+        An empty `provider` means any. Without `include_replayed` only those with problems are listed. A page may hold
+        fewer, or none, and not be the last: one call looks at a bounded number of webhooks.
         """
         ...
 
@@ -158,7 +167,7 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what runs and let go of the database."""
+        """Finish what is being written, break off what is being read, and let go of the database."""
         ...
 
 

@@ -18,7 +18,6 @@ from msgstate_server.watch.token import Token
 
 _SCAN: Final = 1_000
 """Entries looked at in one step: what a watcher holds in memory at most."""
-_RETRY_SECONDS: Final = 0.2
 
 _log = structlog.get_logger("msgstate.watch")
 
@@ -44,11 +43,14 @@ class Batch(NamedTuple):
 class Watches:
     """All watches of one server. Each holds a position and no queue: a slow one is served from the log."""
 
-    def __init__(self, store: Store, max_watchers: int = WATCHERS, window: int = WINDOW) -> None:
-        """Prepare; `run` follows the store's head."""
+    def __init__(
+        self, store: Store, max_watchers: int = WATCHERS, window: int = WINDOW, retry_seconds: float = 0.2
+    ) -> None:
+        """Prepare; `run` follows the store's head, and tries again after a time where the log cannot be read."""
         self._store = store
         self._tail = Tail(store, window)
         self._max_watchers = max_watchers
+        self._retry_seconds = retry_seconds
         self._draining = False
 
     async def run(self) -> None:
@@ -59,7 +61,7 @@ class Watches:
             except Exception:  # noqa: BLE001
                 # Watches wait; whatever it is must not end the intake of events.
                 _log.exception("the end of the log cannot be read")
-                await asyncio.sleep(_RETRY_SECONDS)
+                await asyncio.sleep(self._retry_seconds)
 
     def drain(self) -> None:
         """Let every watch send a last checkpoint and end with `Draining`."""

@@ -1,16 +1,20 @@
 """What no machine on which tests run can be made to show."""
 
+import errno
+import fcntl
 import os
 import shutil
 from collections import namedtuple
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from pysqlite3 import dbapi2
 
 from msgstate_server.cli.doctor import machine, storage
-from msgstate_server.cli.doctor.configuration import without_password
 from msgstate_server.cli.doctor.finding import Finding, Level
 from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.opening import upkeep
 
 MIB = 1_048_576
 Usage = namedtuple("Usage", ["total", "used", "free"])  # noqa: PYI024  (as shutil has it)
@@ -81,14 +85,28 @@ def test_an_unsafe_sqlite_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("postgresql://user:pa$s@host/db", "postgresql://user:***@host/db"),
-        ("postgresql://user@host:5432/db", "postgresql://user@host:5432/db"),
-        ("sqlite:////var/lib/a:b@c.db", "sqlite:////var/lib/a:b@c.db"),
-    ],
-)
-def test_a_password_in_a_url_is_not_shown(url: str, expected: str) -> None:
-    """Of a store's URL everything is shown but a password."""
-    assert without_password(url) == expected
+def test_a_lock_that_cannot_be_asked_for_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without locks is a failure of the store, in words."""
+    url = f"sqlite:///{tmp_path}/msgstate.db"
+    upkeep(url).migrate()
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    (found,) = storage.storage(url, 0)
+
+    assert (found.level, "cannot tell whether a server runs on" in found.found) == (Level.FAILED, True)
+
+
+@pytest.mark.parametrize("damage", ["DELETE FROM head", "DROP TABLE head"])
+def test_a_damaged_store_is_a_finding(damage: str, tmp_path: Path) -> None:
+    """A file that lost its head is a failure of the store, in the words of `check`."""
+    url = f"sqlite:///{tmp_path}/msgstate.db"
+    upkeep(url).migrate()
+    with closing(dbapi2.connect(f"{tmp_path}/msgstate.db", isolation_level=None)) as connection:
+        connection.execute(damage)
+
+    (found,) = storage.storage(url, 0)
+
+    assert (found.level, found.found.endswith("): restore a backup")) == (Level.FAILED, True)

@@ -45,7 +45,7 @@ def test_order_and_doubles_make_no_other_list() -> None:
         Listing(LOG, "List", WANTED._replace(states=frozenset({State.SENT}))),
         Listing(LOG, "List", WANTED._replace(providers=frozenset({"a", "b"}))),
         Listing(LOG, "List", WANTED._replace(message_id="r", recipient="m")),
-        Listing(LOG, "List", WANTED._replace(updated_from=None)),
+        Listing(LOG, "List", WANTED._replace(updated_after=None)),
         Listing(LOG, "List", (MessageKey("acme", "m"), "r")),
         Listing(LOG, "List", StatusFilter()),
     ],

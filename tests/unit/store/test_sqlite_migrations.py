@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 from sqlite_utils import Database
 
 from msgstate_server.domain.errors import StoreUnusable
@@ -84,6 +85,17 @@ async def test_a_file_of_the_first_version_lists_right(path: Path) -> None:
     assert await findings(path) == []
 
 
+async def test_an_upgrade_is_told(path: Path) -> None:
+    """A start that migrates a file of an older version logs which migrations; any other start logs nothing."""
+    await file_of_the_first_version(path)
+    told = []
+    for file in (path, path, path.with_name("new.db")):
+        with structlog.testing.capture_logs() as logs:
+            await (await SqliteStore.open(file)).close()
+        told.append([entry.get("migrations") for entry in logs])
+    assert told == [[["0002_lists_and_quarantine"]], [], []]
+
+
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
     """A table that is in the way of the last step stops the server before anything was changed."""
     await file_of_the_first_version(path)
@@ -103,7 +115,7 @@ async def test_a_damaged_body_does_not_keep_the_others_from_being_served(path: P
         old.execute("UPDATE quarantine SET body = x'00' WHERE id = 2")
     store = await SqliteStore.open(path)
     try:
-        listed = await store.list_quarantine("", include_replayed=True, before=None, limit=10)
+        listed = (await store.list_quarantine("", include_replayed=True, before=None, limit=10)).payloads
     finally:
         await store.close()
     assert {found.id: found.body_size for found in listed}[2] == 0

@@ -3,13 +3,15 @@
 # ruff: noqa: ASYNC240 -- small local files
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import pytest
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
-from msgstate_server.store.sqlite.connection import open_for_reading, require_safe_library
+from msgstate_server.store.sqlite.connection import FileLock, lock_holder, open_for_reading, require_safe_library
 from tests.builders import append, numbered
 from tests.unit.store.conftest import connected, heard, server_process, tell
 
@@ -198,3 +200,24 @@ async def test_reader_cannot_write(store: SqliteStore) -> None:
             connection.execute("UPDATE head SET position = 9")
     finally:
         connection.close()
+
+
+def test_who_asks_for_the_holder_keeps_no_server_off(path: Path) -> None:
+    """A server starts while others ask, again and again, whether one runs on the file."""
+    FileLock(path).release()
+    asking, asked = Event(), Event()
+
+    def ask() -> None:
+        while not asking.is_set():
+            lock_holder(path)
+            asked.set()
+
+    with ThreadPoolExecutor(1) as threads:
+        asker = threads.submit(ask)
+        try:
+            assert asked.wait(10)
+            for _ in range(300):
+                FileLock(path).release()
+        finally:
+            asking.set()
+        asker.result()

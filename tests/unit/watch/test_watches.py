@@ -365,7 +365,7 @@ async def test_log_that_cannot_be_read_for_a_while(
     flaky = FlakyStore(store.path, clock)
     flaky.failing, flaky.error = failing, error
     try:
-        async with running(flaky) as watches, opened(watches, request(NOW_ON)) as stream:
+        async with running(flaky, retry_seconds=0.01) as watches, opened(watches, request(NOW_ON)) as stream:
             batches = [await next_batch(stream)]
             await append(flaky, *numbered(2_500))
             while batches[-1].token.position < 2_500 and len(batches) < 50:

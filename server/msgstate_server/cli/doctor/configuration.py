@@ -1,7 +1,6 @@
 """The settings: where each one comes from, and which providers may post."""
 
 import os
-import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 
 from msgstate_server.cli.doctor.finding import Finding, failed, ok, warning
 from msgstate_server.settings import Settings, SettingsError, load
+from msgstate_server.store.opening import without_password
 from msgstate_server.webhooks.providers import PROVIDERS
 
 VARIABLES: Final = {"store": "MSGSTATE_STORE", "grpc": "MSGSTATE_GRPC", "http": "MSGSTATE_HTTP"}
@@ -51,11 +51,6 @@ def _source(
     ]
     first, *others = [place for place, says in places if says] or ["the default"]
     return f"from {first}" + (f", which wins over {' and '.join(others)}" if others else "")
-
-
-def without_password(text: str) -> str:
-    """The text, what stands between the user and the host of a URL left out."""
-    return re.sub(r"(://[^:/@]*):[^@/]*@", r"\1:***@", text)
 
 
 def _file(config: Path) -> Finding:

@@ -58,7 +58,7 @@ def _answers_http(address: str) -> bool:
     try:
         connection.request("GET", "/readyz")
         response = connection.getresponse()
-        return (response.status, response.read(64)) in {
+        return (response.status, response.read(64).strip()) in {
             (HTTPStatus.OK, b"ready"),
             (HTTPStatus.SERVICE_UNAVAILABLE, b"not ready"),
         }

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from msgstate_server.cli.doctor.configuration import without_password
 from msgstate_server.cli.doctor.finding import Finding, failed, ok, warning
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.store.opening import upkeep
+from msgstate_server.store.opening import upkeep, without_password
 from msgstate_server.store.upkeep import Condition
 
 _MIB: Final = 1_048_576

@@ -1,15 +1,14 @@
 """Which quarantined webhooks a command is about: those named, or all of them."""
 
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import TypeVar
 
 import click
 
 from msgstate import Client
 from msgstate_server.cli.options import provider_option
+from msgstate_server.domain.limits import PAGE_SIZE
 
-BATCH_IDS: Final = 100
-"""Most ids in one call."""
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
 
@@ -34,4 +33,4 @@ def check_choice(ids: tuple[int, ...], everything: bool, provider: str) -> None:
 
 def chosen(client: Client, ids: tuple[int, ...], provider: str) -> list[int]:
     """The ids, or those of all that are listed: read before any is changed, since that changes the list."""
-    return list(ids) or [payload.id for payload in client.list_quarantine(provider, page_size=1_000)]
+    return list(ids) or [payload.id for payload in client.list_quarantine(provider, page_size=PAGE_SIZE)]

@@ -6,8 +6,9 @@ import click
 
 from msgstate_server.cli.group import FAILED
 from msgstate_server.cli.options import examples, server_option
-from msgstate_server.cli.quarantine.choosing import BATCH_IDS, check_choice, choosing, chosen
+from msgstate_server.cli.quarantine.choosing import check_choice, choosing, chosen
 from msgstate_server.cli.server_call import connect
+from msgstate_server.domain.limits import QUARANTINE_IDS
 
 
 @click.command(
@@ -28,7 +29,7 @@ def command(ids: tuple[int, ...], everything: bool, provider: str, yes: bool, se
         if wanted and not yes and sys.stdin.isatty():
             click.confirm(f"Discard {len(wanted)} quarantined webhooks for good?", abort=True, err=True)
         discarded = sum(
-            client.discard_quarantined(wanted[at : at + BATCH_IDS]) for at in range(0, len(wanted), BATCH_IDS)
+            client.discard_quarantined(wanted[at : at + QUARANTINE_IDS]) for at in range(0, len(wanted), QUARANTINE_IDS)
         )
     click.echo(f"{discarded} discarded")
     if ids and discarded < len(wanted):

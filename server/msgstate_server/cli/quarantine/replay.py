@@ -11,12 +11,14 @@ from msgstate.v1.admin_service_pb2 import ReplayResult
 from msgstate.v1.event_service_pb2 import EventResult
 from msgstate_server.cli.group import FAILED
 from msgstate_server.cli.options import examples, json_option, server_option
-from msgstate_server.cli.quarantine.choosing import BATCH_IDS, check_choice, choosing, chosen
+from msgstate_server.cli.quarantine.choosing import check_choice, choosing, chosen
 from msgstate_server.cli.quarantine.problems import problem_text
 from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import disposition_word, json_line, printable
+from msgstate_server.domain.errors import ResponseTooLarge
 
-_NO_ROOM: Final = "RESPONSE_TOO_LARGE"
+_IDS: Final = 10
+"""In one call: fewer than it may hold, since each is read and committed before the call's deadline."""
 _COUNTED: Final = {"accepted": "accepted", "duplicate": "duplicates", "refused": "refused", "problems": "problems"}
 
 
@@ -51,11 +53,11 @@ def _replayed(client: Client, ids: Sequence[int]) -> Iterator[ReplayResult]:
     """The result of each, those that one answer has no room for asked for again."""
     waiting = list(ids)
     while waiting:
-        results = client.replay_quarantined(waiting[:BATCH_IDS]).results
-        left_out = [result.id for result in results if result.error.reason == _NO_ROOM]
+        results = client.replay_quarantined(waiting[:_IDS]).results
+        left_out = [result.id for result in results if result.error.reason == ResponseTooLarge.reason]
         if len(left_out) == len(results):
             left_out = []
-        waiting = left_out + waiting[BATCH_IDS:]
+        waiting = left_out + waiting[_IDS:]
         yield from (result for result in results if result.id not in left_out)
 
 

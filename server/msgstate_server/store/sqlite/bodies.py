@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from msgstate_server.domain.decision import Candidate, Payload, Problem
-from msgstate_server.store.protocol import Quarantined
-from msgstate_server.store.sqlite.queries import SQL, fetch_json
+from msgstate_server.store.protocol import Quarantined, QuarantinePage
+from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, fetch_json
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
 else:
     import pysqlite3.dbapi2 as sqlite
 
-_BEYOND_ALL: Final = 2**63 - 1
+QUARANTINE_SCAN: Final = 1_000
+"""Quarantined webhooks that one call looks at."""
 
 _problems: Final = msgspec.json.Decoder(list[Problem])
 _positions: Final = msgspec.json.Decoder(list[tuple[int, int]])
@@ -36,10 +37,16 @@ def find_positions(connection: sqlite.Connection, candidates: Sequence[Candidate
 
 def list_quarantine(
     connection: sqlite.Connection, provider: str, include_replayed: bool, before: int | None, limit: int
-) -> list[Quarantined]:
+) -> QuarantinePage:
     """See `Store`."""
-    values = (_BEYOND_ALL if before is None else before, provider, int(include_replayed), limit)
-    return [_quarantined(row) for row in connection.execute(SQL["list_quarantine"], values)]
+    start = BEYOND_ALL if before is None else before
+    # First, so that what comes in between the two reads is before the place where this page ends.
+    last = connection.execute(SQL["last_quarantined"], (start, QUARANTINE_SCAN)).fetchone()
+    values = (start, last[0] if last else 0, provider, int(include_replayed), limit + 1)
+    found = [_quarantined(row) for row in connection.execute(SQL["list_quarantine"], values)]
+    if len(found) > limit:
+        return QuarantinePage(found[:limit], found[limit - 1].id)
+    return QuarantinePage(found, last and last[0])
 
 
 def read_quarantined(connection: sqlite.Connection, quarantined_id: int) -> tuple[Quarantined, Payload] | None:

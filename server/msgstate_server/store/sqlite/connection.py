@@ -2,8 +2,9 @@
 
 import fcntl
 import os
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
@@ -26,6 +27,9 @@ APPLICATION_ID: Final = 0x6D736773
 """`msgs`: marks a SQLite file as msgstate's."""
 
 _VIEWS: Final = statements("views.sql")
+_LOCK_SECONDS: Final = 0.5
+"""How long a start waits for the lock: who asks for its holder has it for a moment, a server keeps it."""
+_LOCK_PAUSE: Final = 0.01
 
 
 def require_safe_library(version: tuple[int, ...] = sqlite.sqlite_version_info) -> None:
@@ -50,7 +54,7 @@ class FileLock:
         except OSError as error:
             raise StoreUnusable(_unwritable(database, error)) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(self._descriptor)
         except BlockingIOError:
             holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
             os.close(self._descriptor)
@@ -70,11 +74,31 @@ class FileLock:
         os.close(self._descriptor)
 
 
+def _lock(descriptor: int) -> None:
+    """Lock an open file; raises `BlockingIOError` where another process keeps it."""
+    deadline = time.monotonic() + _LOCK_SECONDS
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise
+        time.sleep(_LOCK_PAUSE)
+
+
 def lock_holder(database: Path) -> str:
-    """The process whose server runs on the file; empty where none does."""
+    """The process whose server runs on the file; empty where none does. Raises `StoreUnusable`."""
     try:
-        descriptor = os.open(database.with_name(database.name + "-lock"), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
+        return _holder(database.with_name(database.name + "-lock"))
+    except OSError as error:
+        message = f"cannot tell whether a server runs on {database} ({error.strerror}): let this user read its folder"
+        raise StoreUnusable(message) from error
+
+
+def _holder(path: Path) -> str:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return ""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -85,8 +109,11 @@ def lock_holder(database: Path) -> str:
     return ""
 
 
-def open_for_writing(path: Path) -> sqlite.Connection:
-    """The one connection that writes: durable, in WAL mode, its schema up to date."""
+def open_for_writing(path: Path, announce: Callable[[list[str]], None] | None = None) -> sqlite.Connection:
+    """The one connection that writes: durable, in WAL mode, its schema up to date.
+
+    `announce` is told the migrations that a file of an older version needs, before they run.
+    """
     connection = _connect(path, "mode=rwc")
     with _closed_on_failure(connection, path):
         _require_own_file(connection, path)
@@ -94,7 +121,7 @@ def open_for_writing(path: Path) -> sqlite.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA temp_store = MEMORY")
-        migrate(connection, path)
+        migrate(connection, path, announce)
         _create_views(connection)
     return connection
 
@@ -207,7 +234,7 @@ def _inflated_size(body: bytes) -> int:
         return 0
 
 
-def migrate(connection: sqlite.Connection, path: Path) -> None:
+def migrate(connection: sqlite.Connection, path: Path, announce: Callable[[list[str]], None] | None = None) -> None:
     """Bring the schema up to date, in one transaction; refuse a schema newer than this program."""
     connection.create_function("hash_of_address", 1, address_hash, deterministic=True)
     connection.create_function("inflated_size", 1, _inflated_size, deterministic=True)
@@ -215,6 +242,9 @@ def migrate(connection: sqlite.Connection, path: Path) -> None:
     try:
         _require_known_schema(connection, path)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        pending = pending_migrations(connection)
+        if announce and 0 < len(pending) < len(_MIGRATIONS._migrations):  # noqa: SLF001
+            announce(pending)
         _MIGRATIONS.apply(Database(connection, execute_plugins=False))
         connection.execute("COMMIT")
     except BaseException:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -12,11 +13,11 @@ import msgspec
 
 from msgstate_server.domain.decision import Candidate, Outcome, Payload, StoredStatus, Submission
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.domain.identity import alias_hash, identity_of, message_hash
+from msgstate_server.domain.identity import identity_of, message_hash
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.protocol import MessageKey, Quarantined, StatusFilter, StatusPage
+from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage
 from msgstate_server.store.sqlite.bodies import find_positions, list_quarantine, read_payload, read_quarantined
 from msgstate_server.store.sqlite.connection import (
     FileLock,
@@ -26,7 +27,9 @@ from msgstate_server.store.sqlite.connection import (
     unopenable,
 )
 from msgstate_server.store.sqlite.listing import list_recipients
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head, unavailable
+from msgstate_server.store.sqlite.messages import Part, find_by_aliases, parts, read_messages
+from msgstate_server.store.sqlite.queries import SQL, fetch_json, log_migrations, read_head, unavailable
+from msgstate_server.store.sqlite.reader import Reader
 from msgstate_server.store.sqlite.rows import status_from_row
 from msgstate_server.store.sqlite.writer import Writer
 
@@ -36,8 +39,6 @@ else:
     import pysqlite3.dbapi2 as sqlite
 
 _messages: Final = msgspec.json.Decoder(list[MessageKey])
-_keys: Final = msgspec.json.Decoder(list[list[MessageKey]])
-_recipients: Final = msgspec.json.Decoder(list[list[StoredStatus]])
 _counts: Final = msgspec.json.Decoder(list[tuple[Evidence, int]])
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
 
@@ -61,9 +62,11 @@ class SqliteStore:
         self.path = path
         with ExitStack() as opened:
             opened.callback(FileLock(path.resolve()).release)
-            self._connection = opened.enter_context(closing(open_for_writing(path)))
+            self._connection = opened.enter_context(closing(open_for_writing(path, log_migrations)))
             self._reader = opened.enter_context(closing(open_for_reading(path)))
-            self._pager = opened.enter_context(closing(open_for_reading(path)))
+            # The log has a reader of its own, so that no question, however long, keeps watches from what is new.
+            self._pages = opened.enter_context(closing(Reader(path, "msgstate-read")))
+            self._log = opened.enter_context(closing(Reader(path, "msgstate-log")))
             try:
                 self._head = read_head(self._connection)
             except sqlite.Error as error:
@@ -72,7 +75,6 @@ class SqliteStore:
         self._writer = Writer(self._connection, clock)
         self._advanced = asyncio.Event()
         self._write_thread = ThreadPoolExecutor(1, "msgstate-write")
-        self._page_thread = ThreadPoolExecutor(1, "msgstate-read")
 
     @classmethod
     async def open(cls, path: Path, clock: Callable[[], int] = now) -> "SqliteStore":
@@ -113,7 +115,9 @@ class SqliteStore:
         values = (message_hash(message_id), message_id, provider)
         found = self._read(lambda: _read_statuses(self._reader, "read_few_recipients", values))
         if len(found) == _FEW:
-            found = await self._page(lambda: _read_statuses(self._pager, "read_first_recipients", (*values, limit)))
+            found = await self._pages.run(
+                lambda pager: _read_statuses(pager, "read_first_recipients", (*values, limit))
+            )
         found.sort(key=lambda stored: stored.id)
         return [stored.status for stored in found[:limit]]
 
@@ -126,28 +130,34 @@ class SqliteStore:
             found = self._read(lambda: _read_statuses(self._reader, "read_recipient", values))
         else:
             some = (message_hash(message_id), message_id, recipient, limit)
-            found = await self._page(lambda: _read_statuses(self._pager, "read_recipient_anywhere", some))
+            found = await self._pages.run(lambda pager: _read_statuses(pager, "read_recipient_anywhere", some))
         return [stored.status for stored in found]
 
     async def find_messages(self, message_id: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""
         values = (message_hash(message_id), message_id, provider, limit)
-        return await self._page(lambda: _messages.decode(fetch_json(self._pager, "find_messages", values)))
+        return await self._pages.run(lambda pager: _messages.decode(fetch_json(pager, "find_messages", values)))
 
     async def find_by_aliases(self, aliases: Sequence[MessageKey], limit: int) -> list[list[MessageKey]]:
         """See `Store`."""
-        values = (_hashed(aliases, alias_hash), limit)
-        return await self._page(lambda: _keys.decode(fetch_json(self._pager, "find_by_aliases", values)))
+        return await self._read_parts(aliases, lambda part, pager: find_by_aliases(pager, part, limit))
 
     async def read_messages(self, keys: Sequence[MessageKey], limit: int) -> list[list[RecipientStatus]]:
         """See `Store`."""
-        values = (_hashed(keys, message_hash), limit)
-        found = await self._page(lambda: _recipients.decode(fetch_json(self._pager, "read_messages", values)))
-        return [[stored.status for stored in recipients] for recipients in found]
+        return await self._read_parts(keys, lambda part, pager: read_messages(pager, part, limit))
+
+    async def _read_parts(
+        self, keys: Sequence[MessageKey], read: Callable[[Part, sqlite.Connection], list[_T]]
+    ) -> list[_T]:
+        """What each key has, in the order of the keys."""
+        found: dict[MessageKey, _T] = {}
+        for part in parts(keys):
+            found |= zip(part.keys, await self._pages.run(partial(read, part)), strict=True)
+        return [found[key] for key in keys]
 
     async def list_recipients(self, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
         """See `Store`."""
-        return await self._page(lambda: list_recipients(self._pager, wanted, before, limit))
+        return await self._pages.run(lambda pager: list_recipients(pager, wanted, before, limit))
 
     async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
@@ -156,51 +166,38 @@ class SqliteStore:
         values: tuple[object, ...] = (message_hash(message_id), provider, message_id, after, limit)
         if recipient:
             values = (*identity_of(provider, message_id, recipient), provider, message_id, recipient, after, limit)
-        return await self._page(lambda: _entries.decode(fetch_json(self._pager, name, values)))
+        return await self._pages.run(lambda pager: _entries.decode(fetch_json(pager, name, values)))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""
         values = (message_hash(message.message_id), message.provider, message.message_id)
-        return await self._page(lambda: dict(_counts.decode(fetch_json(self._pager, "count_recipients", values))))
+        return await self._pages.run(lambda pager: dict(_counts.decode(fetch_json(pager, "count_recipients", values))))
 
     async def read_log(self, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
-        return await self._page(lambda: _entries.decode(fetch_json(self._pager, "read_log", (after, limit))))
+        return await self._log.run(lambda log: _entries.decode(fetch_json(log, "read_log", (after, limit))))
 
     async def last_position_before(self, commit_time: int) -> int:
         """See `Store`."""
-        return await self._page(lambda: self._last_position_before(commit_time))
-
-    def _last_position_before(self, commit_time: int) -> int:
-        """Bisects the log, since commit times never fall along it."""
-        head = read_head(self._pager)
-        low, high = head.floor, head.position
-        while low < high:
-            middle = (low + high + 1) // 2
-            (at_middle,) = self._pager.execute(SQL["commit_time_at"], (middle,)).fetchone()
-            if at_middle < commit_time:
-                low = middle
-            else:
-                high = middle - 1
-        return low
+        return await self._log.run(lambda log: _last_position_before(log, commit_time))
 
     async def read_payload(self, position: int) -> Payload | None:
         """See `Store`."""
-        return await self._page(lambda: read_payload(self._pager, position))
+        return await self._pages.run(lambda pager: read_payload(pager, position))
 
     async def find_positions(self, candidates: Sequence[Candidate]) -> list[int]:
         """See `Store`."""
-        return await self._page(lambda: find_positions(self._pager, candidates))
+        return await self._pages.run(lambda pager: find_positions(pager, candidates))
 
     async def list_quarantine(
         self, provider: str, include_replayed: bool, before: int | None, limit: int
-    ) -> list[Quarantined]:
+    ) -> QuarantinePage:
         """See `Store`."""
-        return await self._page(lambda: list_quarantine(self._pager, provider, include_replayed, before, limit))
+        return await self._pages.run(lambda pager: list_quarantine(pager, provider, include_replayed, before, limit))
 
     async def read_quarantined(self, quarantined_id: int) -> tuple[Quarantined, Payload] | None:
         """See `Store`."""
-        return await self._page(lambda: read_quarantined(self._pager, quarantined_id))
+        return await self._pages.run(lambda pager: read_quarantined(pager, quarantined_id))
 
     async def discard_quarantined(self, ids: Sequence[int]) -> int:
         """See `Store`."""
@@ -214,20 +211,12 @@ class SqliteStore:
         except sqlite.OperationalError as error:
             raise unavailable("read", error) from error
 
-    async def _page(self, read: Callable[[], _T]) -> _T:
-        """A longer read, in the reading thread."""
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._page_thread, read)
-        except sqlite.OperationalError as error:
-            raise unavailable("read", error) from error
-
     async def close(self) -> None:
         """See `Store`."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         self._write_thread.shutdown()
-        self._page_thread.shutdown()
         self._opened.close()
 
 
@@ -235,6 +224,15 @@ def _read_statuses(connection: sqlite.Connection, name: str, values: tuple[objec
     return [status_from_row(row) for row in connection.execute(SQL[name], values)]
 
 
-def _hashed(keys: Sequence[MessageKey], hashed: Callable[[str], int]) -> str:
-    """Keys as a statement takes them, each with what its index goes by."""
-    return msgspec.json.encode([(key.provider, key.message_id, hashed(key.message_id)) for key in keys]).decode()
+def _last_position_before(log: sqlite.Connection, commit_time: int) -> int:
+    """Bisects the log, since commit times never fall along it."""
+    head = read_head(log)
+    low, high = head.floor, head.position
+    while low < high:
+        middle = (low + high + 1) // 2
+        (at_middle,) = log.execute(SQL["commit_time_at"], (middle,)).fetchone()
+        if at_middle < commit_time:
+            low = middle
+        else:
+            high = middle - 1
+    return low

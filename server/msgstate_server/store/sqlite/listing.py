@@ -1,6 +1,7 @@
 """Pages of recipients' statuses, newest first: one call looks at a bounded number of rows, whatever it finds."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -9,7 +10,7 @@ from msgstate_server.domain.decision import StoredStatus
 from msgstate_server.domain.identity import address_hash, message_hash
 from msgstate_server.domain.states import Evidence
 from msgstate_server.store.protocol import StatusFilter, StatusPage
-from msgstate_server.store.sqlite.queries import SQL
+from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -18,7 +19,6 @@ else:
 
 SCAN: Final = 10_000
 """Candidates that one call looks at, in 2 to 20 ms."""
-_BEYOND_ALL: Final = 2**63 - 1
 
 _statuses: Final = msgspec.json.Decoder(list[StoredStatus])
 
@@ -27,17 +27,28 @@ def list_recipients(connection: sqlite.Connection, wanted: StatusFilter, before:
     """See `Store`."""
     candidates = SQL[_candidates(wanted)].removesuffix(";")
     values = _values(wanted) | {
-        "before": _BEYOND_ALL if before is None else before,
+        "before": BEYOND_ALL if before is None else before,
         # One more than asked for tells whether the page is the last.
         "limit": limit + 1,
         "scan": SCAN,
     }
-    (found,) = connection.execute(SQL["list_recipients"].replace(":candidates", candidates), values).fetchone()
-    statuses = _statuses.decode(found or "[]")
-    if len(statuses) > limit:
-        return StatusPage(statuses[:limit], statuses[limit - 1].id)
-    last = connection.execute(SQL["last_candidate"].replace(":candidates", candidates), values).fetchone()
+    # One view of the store: what is committed between two would shift how far down the call looked.
+    with _one_view(connection):
+        (found,) = connection.execute(SQL["list_recipients"].replace(":candidates", candidates), values).fetchone()
+        statuses = _statuses.decode(found or "[]")
+        if len(statuses) > limit:
+            return StatusPage(statuses[:limit], statuses[limit - 1].id)
+        last = connection.execute(SQL["last_candidate"].replace(":candidates", candidates), values).fetchone()
     return StatusPage(statuses, last and last[0])
+
+
+@contextmanager
+def _one_view(connection: sqlite.Connection) -> Iterator[None]:
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _candidates(wanted: StatusFilter) -> str:
@@ -55,7 +66,7 @@ def _values(wanted: StatusFilter) -> dict[str, object]:
         "providers": _json_or_null(sorted(wanted.providers)),
         "message_id": wanted.message_id,
         "recipient": wanted.recipient,
-        "updated_from": wanted.updated_from,
+        "updated_after": wanted.updated_after,
         "updated_before": wanted.updated_before,
     }
 

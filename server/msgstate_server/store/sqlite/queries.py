@@ -14,6 +14,8 @@ else:
     import pysqlite3.dbapi2 as sqlite
 
 SQL: Final = statements("queries.sql")
+BEYOND_ALL: Final = 2**63 - 1
+"""Where a list that goes down begins."""
 
 _log = structlog.get_logger("msgstate.store")
 
@@ -30,6 +32,11 @@ def fetch_json(connection: sqlite.Connection, name: str, values: tuple[object, .
     """The JSON array that a statement gives; an empty one where it found no row."""
     found: str | None = connection.execute(SQL[name], values).fetchone()[0]
     return found or "[]"
+
+
+def log_migrations(names: list[str]) -> None:
+    """Tell who waits for a start what it does: a migration may rewrite every row."""
+    _log.info("migrating the database", migrations=names)
 
 
 def unavailable(done: str, error: sqlite.OperationalError) -> StoreUnavailable:

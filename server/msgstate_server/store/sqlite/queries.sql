@@ -114,7 +114,7 @@ FROM (
         AND (:providers IS NULL OR s.provider IN (SELECT value FROM json_each(:providers)))
         AND (:message_id = '' OR s.message_id = :message_id)
         AND (:recipient = '' OR s.recipient = :recipient)
-        AND (:updated_from IS NULL OR s.update_time >= :updated_from)
+        AND (:updated_after IS NULL OR s.update_time >= :updated_after)
         AND (:updated_before IS NULL OR s.update_time < :updated_before)
     ORDER BY candidate.id DESC LIMIT :limit
 );
@@ -154,6 +154,19 @@ SELECT '[' || group_concat('[' || (
 ) || ']') || ']'
 FROM json_each(?1) AS wanted;
 
+-- name: read_message_of_providers
+-- The first recipients that each of several providers has of one message id, by first appearance: [StoredStatus, ...].
+SELECT '[' || group_concat(stored) || ']'
+FROM (
+    SELECT s.stored
+    FROM (
+        SELECT id, row_number() OVER (PARTITION BY provider ORDER BY id) AS place FROM recipient_status
+        WHERE message_hash = ?1 AND message_id = ?2 AND provider IN (SELECT value FROM json_each(?3))
+    ) AS found CROSS JOIN status_json AS s ON s.id = found.id
+    WHERE found.place <= ?4
+    ORDER BY found.id
+);
+
 -- name: find_by_aliases
 -- Messages of which a recipient has the alias, of each of [[provider, alias, alias_hash], ...]; an empty provider means
 -- any, the hash finds them, the text decides: [[MessageKey, ...], ...], in the order of what is asked.
@@ -168,6 +181,21 @@ SELECT '[' || group_concat('[' || (
     )
 ) || ']') || ']'
 FROM json_each(?1) AS wanted;
+
+-- name: find_by_alias_of_providers
+-- The first messages that each of several providers has of which a recipient has the alias: [MessageKey, ...].
+SELECT '[' || group_concat(json_array(provider, message_id)) || ']'
+FROM (
+    SELECT provider, message_id, row_number() OVER (PARTITION BY provider ORDER BY message_id) AS place
+    FROM (
+        SELECT DISTINCT s.provider, s.message_id
+        FROM alias CROSS JOIN recipient_status AS s ON s.id = alias.status_id
+        WHERE alias.alias_hash = ?1 AND s.provider IN (SELECT value FROM json_each(?3))
+            AND EXISTS (SELECT 1 FROM json_each(s.aliases) WHERE value = ?2)
+    )
+    ORDER BY provider, message_id
+)
+WHERE place <= ?4;
 
 -- name: read_history
 -- A message's log rows after a position. The places come from an index; rows are read for the page alone.
@@ -213,11 +241,15 @@ FROM json_each(?1) AS wanted
 CROSS JOIN recipient_status AS s ON s.message_hash = wanted.value ->> 0 AND s.recipient_hash = wanted.value ->> 1
 CROSS JOIN event ON event.status_id = s.id AND event.event_key = unhex(wanted.value ->> 2);
 
+-- name: last_quarantined
+-- How far down one call looks; no row where the quarantine ends before that.
+SELECT min(id) FROM (SELECT id FROM quarantine WHERE id < ?1 ORDER BY id DESC LIMIT ?2) HAVING count(*) = ?2;
+
 -- name: list_quarantine
 -- Newest first; those of which a replay understood all have an empty list of problems.
 SELECT id, provider, account, received_time, problems, body_size FROM quarantine
-WHERE id < ?1 AND (?2 = '' OR provider = ?2) AND (?3 OR problems != '[]')
-ORDER BY id DESC LIMIT ?4;
+WHERE id < ?1 AND id >= ?2 AND (?3 = '' OR provider = ?3) AND (?4 OR problems != '[]')
+ORDER BY id DESC LIMIT ?5;
 
 -- name: read_quarantined
 SELECT id, provider, account, received_time, problems, body_size, body FROM quarantine WHERE id = ?;

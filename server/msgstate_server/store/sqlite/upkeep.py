@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.sqlite.connection import (
@@ -14,6 +15,11 @@ from msgstate_server.store.sqlite.connection import (
 )
 from msgstate_server.store.sqlite.queries import read_head
 from msgstate_server.store.upkeep import Condition
+
+if TYPE_CHECKING:
+    import sqlite3 as sqlite
+else:
+    import pysqlite3.dbapi2 as sqlite
 
 
 class SqliteUpkeep:
@@ -34,14 +40,20 @@ class SqliteUpkeep:
         if not exists:
             return Condition(exists=False, pending=pending_migrations(None), server="", folder=folder, commit_time=0)
         with closing(open_as_it_is(self._path)) as connection:
-            pending = pending_migrations(connection)
-            return Condition(
-                exists=len(pending) < len(pending_migrations(None)),
-                pending=pending,
-                server=lock_holder(self._path.resolve()),
-                folder=folder,
-                commit_time=0 if pending else read_head(connection).commit_time,
-            )
+            try:
+                return self._condition(connection, folder)
+            except sqlite.Error as error:
+                raise StoreUnusable(f"{self._path} is damaged ({error}): restore a backup") from error
+
+    def _condition(self, connection: sqlite.Connection, folder: Path) -> Condition:
+        pending = pending_migrations(connection)
+        return Condition(
+            exists=len(pending) < len(pending_migrations(None)),
+            pending=pending,
+            server=lock_holder(self._path.resolve()),
+            folder=folder,
+            commit_time=0 if pending else read_head(connection).commit_time,
+        )
 
     def migrate(self) -> list[str]:
         """Bring the schema up to date, as the only one on the file."""

@@ -45,9 +45,7 @@ class Provider(NamedTuple):
         """Everything a body says; never raises. A part that is not understood leaves the others standing."""
         try:
             decoded = decode(body)
-            parts = self.parts(decoded.value)
-            _check_count(len(parts))
-            reading = self._read_parts(parts, received_time, decoded.spoiled)
+            reading = self._read_parts(self.parts(decoded.value), received_time, decoded.spoiled)
             _check_count(len(reading.events))
         except Unreadable as unreadable:
             return Reading([], [Problem("", str(unreadable))], 0)
@@ -71,7 +69,8 @@ class Provider(NamedTuple):
 
 
 def array_parts(pointer: str, values: Sequence[object]) -> list[Part]:
-    """The members of the array at a JSON pointer as parts of the body."""
+    """The members of the array at a JSON pointer as parts of the body; raises `Unreadable` where they are too many."""
+    _check_count(len(values))
     return [Part(f"{pointer}/{index}", value) for index, value in enumerate(values)]
 
 
