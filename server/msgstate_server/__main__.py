@@ -11,6 +11,9 @@ def main() -> None:
         from msgstate_server.cli import main as command  # noqa: PLC0415  (a light install cannot import it)
 
         command()
+    except KeyboardInterrupt:
+        # Before the command line is there to say it.
+        sys.exit(130)
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] in _OURS:
             raise

@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,6 +8,7 @@ import pytest
 
 from tests.acceptance.cli_session import Session, event, kind, serving
 from tests.acceptance.in_process import run
+from tests.acceptance.server_process import environment
 from tests.acceptance.terminal import run_in_terminal
 from tests.webhooks.samples import seed
 
@@ -82,6 +85,29 @@ def test_parts_that_are_not_tracked_are_counted(session: Session) -> None:
     result = session.call("publish", "--provider", "emailit", "-", stdin='[{"type": "domain.created", "data": {}}]')
 
     assert (result.returncode, result.stdout) == (0, "0 accepted, 0 duplicates, 0 refused, 1 ignored\n")
+
+
+def test_a_reader_that_goes_away_changes_no_count(session: Session) -> None:
+    """Where the pipe is closed after the first line, the count is still that of what is durable."""
+    lines = "".join(event(f"piped-{number}", "a@b.example", "SENT") for number in range(400))
+    command = [sys.executable, "-m", "msgstate_server", "publish", "-", "--json"]
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(MSGSTATE_SERVER=session.server.grpc),
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(lines)
+        process.stdin.close()
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert "400 accepted" in said
 
 
 @pytest.mark.parametrize("arguments", [("--provider", "pigeon"), ("--account", "shop")], ids=" ".join)

@@ -194,7 +194,7 @@ def test_what_is_not_there_is_told(shared: Session) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [(), ("1", "--all"), ("1", "--provider", "emailit"), ("zero",), ("0",)], ids=" ".join
+    "arguments", [(), ("1", "--all"), ("1", "--provider", "emailit"), ("zero",), ("0",), (str(2**63),)], ids=" ".join
 )
 @pytest.mark.parametrize("name", ["replay", "discard"])
 def test_ids_or_all(name: str, arguments: tuple[str, ...]) -> None:

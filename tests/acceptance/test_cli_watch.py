@@ -176,6 +176,8 @@ def test_a_server_that_was_never_there(arguments: tuple[str, ...], tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("--type", "BOUNCED"), "--type needs --events"), (("--from", ""), "--from must not be empty"),
+     (("--from", "yesterday"), "or an ISO 8601 time"),
+     (("--from", "0001-01-01T00:00:00+05:00"), "years from 1 to 9999"),
      (("--events", "--type", "lost"), "--type")],
 )  # fmt: skip
 def test_what_cannot_be_followed_is_wrong_usage(arguments: tuple[str, ...], said: str) -> None:

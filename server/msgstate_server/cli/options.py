@@ -95,6 +95,10 @@ class Time(click.ParamType[datetime, datetime | str]):
         return time
 
 
+IDS: Final = click.IntRange(1, 2**63 - 1)
+"""What the contract numbers things by."""
+
+
 def time_of(text: str) -> datetime | None:
     """The time in ISO 8601, as an aware datetime; None where it is none."""
     try:

@@ -3,12 +3,12 @@
 import click
 
 from msgstate_server.cli.body import write_body
-from msgstate_server.cli.options import examples, server_option
+from msgstate_server.cli.options import IDS, examples, server_option
 from msgstate_server.cli.server_call import connect
 
 
 @click.command("payload", epilog=examples("msgstate payload 12", "msgstate payload 12 >webhook.json"))
-@click.argument("position", type=click.IntRange(min=1))
+@click.argument("position", type=IDS)
 @server_option
 def command(position: int, server: str) -> None:
     """Print the raw body that brought an event.

@@ -59,8 +59,10 @@ def command(file: BinaryIO, provider: str | None, account: str, server: str, as_
             if provider:
                 parts, counts["ignored"] = read_webhook(provider, account, file.read())
             for batch in _batches(parts):
-                for part, result in zip(batch, _publish(client, batch), strict=True):
-                    counts[disposition_word(result.disposition)] += 1
+                results = list(_publish(client, batch))
+                # Counted before they are printed: whoever reads them may go away meanwhile.
+                counts.update(disposition_word(result.disposition) for result in results)
+                for part, result in zip(batch, results, strict=True):
                     _show(part, result, as_json)
                 progress.advance(len(batch))
     finally:

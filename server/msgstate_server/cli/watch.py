@@ -1,6 +1,8 @@
 """`msgstate watch`."""
 
 import logging
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
@@ -27,6 +29,8 @@ from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import json_line, printable
 from msgstate_server.cli.timeline import Timeline
 
+_TOKEN = re.compile(r"[\w-]{20,}", re.ASCII)
+"""What a resume token looks like."""
 _POINTS = {"earliest": EARLIEST, "now": NOW}
 
 
@@ -190,13 +194,17 @@ def _batch_size(maximum: int | None) -> int:
 def _start(text: str) -> Start:
     if not text:
         raise click.UsageError("--from must not be empty.")
-    return _POINTS.get(text) or time_of(text) or text
+    start = _POINTS.get(text) or time_of(text)
+    if start is None and not _TOKEN.fullmatch(text):
+        forms = "`earliest`, `now`, a resume token or an ISO 8601 time within the years from 1 to 9999"
+        raise click.UsageError(f"--from must be {forms}; found {printable(text)!r}.")
+    return start or text
 
 
 def _follow(watch: Iterable[Transition | LogEntry], maximum: int | None, as_json: bool) -> None:
     """Print what comes, until there were so many."""
     timeline = Timeline(with_message=True)
-    for item in islice(watch, maximum):
+    for item in islice(watch, min(maximum, sys.maxsize) if maximum else None):
         if as_json:
             click.echo(json_line(item))
         else:

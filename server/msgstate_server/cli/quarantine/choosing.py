@@ -6,7 +6,7 @@ from typing import TypeVar
 import click
 
 from msgstate import Client
-from msgstate_server.cli.options import provider_option
+from msgstate_server.cli.options import IDS, provider_option
 from msgstate_server.domain.limits import PAGE_SIZE
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
@@ -17,7 +17,7 @@ def choosing(function: _Function) -> _Function:
     for option in (
         provider_option(default="", help="With --all: only this provider's."),
         click.option("--all", "everything", is_flag=True, help="All that are listed."),
-        click.argument("ids", nargs=-1, type=click.IntRange(min=1), metavar="[ID]..."),
+        click.argument("ids", nargs=-1, type=IDS, metavar="[ID]..."),
     ):
         function = option(function)
     return function

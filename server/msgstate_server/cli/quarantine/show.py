@@ -7,7 +7,7 @@ import click
 from msgstate import Quarantined
 from msgstate.v1.admin_service_pb2 import QuarantinedEvent
 from msgstate_server.cli.body import body_text, write_body
-from msgstate_server.cli.options import examples, json_option, server_option
+from msgstate_server.cli.options import IDS, examples, json_option, server_option
 from msgstate_server.cli.quarantine.problems import problem_text, source
 from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import event_words, json_line, printable, time_text
@@ -23,7 +23,7 @@ _DETAIL_WIDTH = 100
         "msgstate quarantine show 1 --json",
     ),
 )
-@click.argument("id", type=click.IntRange(min=1), metavar="ID")
+@click.argument("id", type=IDS, metavar="ID")
 @click.option("--body", "body_alone", is_flag=True, help="Print the body alone, into a pipe or a file byte by byte.")
 @server_option
 @json_option
