@@ -107,7 +107,7 @@ def test_status_of_one_recipient_as_json(server: ServerProcess) -> None:
         (("status", "nope"), 1, ["msgstate: MESSAGE_NOT_FOUND: no message has the id or alias 'nope'"]),
         (("status", ""), 2, ["msgstate: INVALID_REQUEST: fields break rules:", "  message_id: must not be empty"]),
         (
-            ("watch", "--from", "bogus"),
+            ("watch", "--from", "bogus-token-of-nothing"),
             2,
             ["msgstate: INVALID_REQUEST: fields break rules:", "  resume_token: must be"],
         ),
