@@ -10,7 +10,7 @@ from msgstate_server.domain.errors import QuarantinedNotFound
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.validation import shown
 from msgstate_server.ingest.group_commit import Ingest
-from msgstate_server.store.protocol import Quarantined, QuarantinePage, Store
+from msgstate_server.store.protocol import Quarantined, Store
 
 TakeIn: TypeAlias = Callable[[Payload], Intake | None]
 """Reads a body as this version does; None where it does not know the provider, as another version did."""
@@ -40,21 +40,13 @@ class Replayed(NamedTuple):
 
 
 class Quarantine:
-    """What is kept of webhooks that were not understood. Its methods raise `StoreUnavailable`."""
+    """Shows and replays webhooks that were not understood. Its methods raise `StoreUnavailable`."""
 
     def __init__(self, store: Store, ingest: Ingest, take_in: TakeIn) -> None:
         """`take_in` reads a body anew."""
         self._store = store
         self._ingest = ingest
         self._take_in = take_in
-
-    async def list(self, provider: str, include_replayed: bool, before: int | None, limit: int) -> QuarantinePage:
-        """Up to `limit` webhooks with ids smaller than `before`, newest first; an empty `provider` means any.
-
-        Those of which a replay understood all are left out without `include_replayed`. A page may be short, and not be
-        the last.
-        """
-        return await self._store.list_quarantine(provider, include_replayed, before, limit)
 
     async def show(self, quarantined_id: int) -> Shown:
         """One webhook, as it reads now; raises `QuarantinedNotFound`."""
@@ -83,10 +75,6 @@ class Quarantine:
         submission = replace(intake.submission, quarantined=quarantined_id)
         outcomes = await (await self._ingest.queue(submission))
         return Replayed(list(zip(intake.pointers, outcomes, strict=True)), submission.problems)
-
-    async def discard(self, ids: Sequence[int]) -> int:
-        """Throw webhooks away for good; gives how many were there."""
-        return await self._store.discard_quarantined(ids)
 
     async def _read(self, quarantined_id: int) -> tuple[Quarantined, Payload]:
         found = await self._store.read_quarantined(quarantined_id)

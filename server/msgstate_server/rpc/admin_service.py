@@ -51,7 +51,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
         listing = Listing(self._store.head.log_id, "ListQuarantine", (request.provider, request.include_replayed))
         response = pb.ListQuarantineResponse()
         place = listing.place(request.page_token)
-        place = await write_page(response, self._quarantine, request, place, read_page_size(request.page_size))
+        place = await write_page(response, self._store, request, place, read_page_size(request.page_size))
         response.next_page_token = listing.token(place)
         return response
 
@@ -96,7 +96,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
     ) -> pb.DiscardQuarantinedResponse:
         """Throw webhooks away."""
         _require_ids(request.ids)
-        return pb.DiscardQuarantinedResponse(discarded=await self._quarantine.discard(list(request.ids)))
+        return pb.DiscardQuarantinedResponse(discarded=await self._store.discard_quarantined(list(request.ids)))
 
     async def GetPayload(  # noqa: N802
         self, request: pb.GetPayloadRequest, context: Context

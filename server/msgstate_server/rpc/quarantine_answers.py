@@ -8,9 +8,9 @@ from google.protobuf.internal.containers import RepeatedCompositeFieldContainer
 from msgstate.v1 import admin_service_pb2 as pb
 from msgstate_server.domain.decision import Problem
 from msgstate_server.domain.limits import BATCH_EVENTS, CHUNK_BYTES, PROBLEMS_BYTES, RESPONSE_BYTES
-from msgstate_server.ingest import Part, Quarantine, Replayed
+from msgstate_server.ingest import Part, Replayed
 from msgstate_server.rpc.conversion import DISPOSITIONS, FIELD_OVERHEAD, HEADROOM, write_event, write_time
-from msgstate_server.store.protocol import Quarantined
+from msgstate_server.store.protocol import Quarantined, Store
 
 _ROWS: Final = 50
 """Rows that are read at a time: each may have many long problems."""
@@ -22,7 +22,7 @@ REPLAYED_BYTES: Final = PROBLEMS_BYTES + 64 * BATCH_EVENTS
 
 async def write_page(
     response: pb.ListQuarantineResponse,
-    quarantine: Quarantine,
+    store: Store,
     request: pb.ListQuarantineRequest,
     place: int | None,
     limit: int,
@@ -30,7 +30,7 @@ async def write_page(
     """Write what comes before a place, as much as fits and is asked for; gives the place to go on, None at the end."""
     size = 0
     for _ in range(_READS):
-        page = await quarantine.list(
+        page = await store.list_quarantine(
             request.provider, request.include_replayed, place, min(limit - len(response.payloads), _ROWS)
         )
         for found in page.payloads:
