@@ -3,9 +3,9 @@
 import asyncio
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 import uvicorn
@@ -16,7 +16,7 @@ from msgstate_server.ingest import Ingest, Quarantine
 from msgstate_server.rpc.server import RpcServer
 from msgstate_server.settings import ProviderSettings, Settings, SettingsError, split_address
 from msgstate_server.store.opening import open_store
-from msgstate_server.watch import Watches
+from msgstate_server.watch import PAGE, WINDOW, Watches
 from msgstate_server.webhooks.app import build_app
 from msgstate_server.webhooks.credentials import Credentials
 from msgstate_server.webhooks.intake import take_in_again
@@ -37,12 +37,29 @@ def clock() -> int:
     return time.time_ns() // 1000
 
 
+class Tuning(NamedTuple):
+    """What no setting offers: sizes that tests make so small that what is rare becomes common."""
+
+    watch_window: int = WINDOW
+    watch_page: int = PAGE
+
+
+_USUAL: Final = Tuning()
+
+
 class Service:
     """One msgstate: a store, its intake and its watches, behind gRPC and HTTP."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Prepare; `start` opens the store and the ports."""
+    def __init__(
+        self,
+        settings: Settings,
+        tuning: Tuning = _USUAL,
+        clock: Callable[[], int] = clock,
+    ) -> None:
+        """Prepare; `start` opens the store and the ports. `clock` gives microseconds since 1970."""
         self._settings = settings
+        self._tuning = tuning
+        self._clock = clock
         self._background: list[asyncio.Task[None]] = []
         self._ready = False
         self.grpc_address = settings.grpc
@@ -54,20 +71,20 @@ class Service:
         async with AsyncExitStack() as opened:
             listener = opened.enter_context(_listen(self._settings.http))
             try:
-                self._store = await open_store(self._settings.store, clock)
+                self._store = await open_store(self._settings.store, self._clock)
             except StoreUnusable as error:
                 raise CannotStart(str(error)) from error
             opened.push_async_callback(self._store.close)
             self._ingest = Ingest(self._store)
-            self._watches = Watches(self._store)
+            self._watches = Watches(self._store, window=self._tuning.watch_window, page=self._tuning.watch_page)
             quarantine = Quarantine(self._store, self._ingest, take_in_again)
-            self._rpc = RpcServer(self._ingest, self._store, self._watches, quarantine, clock)
+            self._rpc = RpcServer(self._ingest, self._store, self._watches, quarantine, self._clock)
             opened.push_async_callback(self._rpc.stop, 0)
             try:
                 port = await self._rpc.start(self._settings.grpc)
             except RuntimeError as error:
                 raise CannotStart(_taken("grpc", self._settings.grpc, "in use, or not an address here")) from error
-            self._http = _HttpServer(build_app(self._ingest, credentials, clock, lambda: self._ready))
+            self._http = _HttpServer(build_app(self._ingest, credentials, self._clock, lambda: self._ready))
             self._serving = asyncio.create_task(self._http.serve([listener]))
             await self._http.wait_until_listening(self._serving)
             self._background = [asyncio.create_task(self._ingest.run()), asyncio.create_task(self._watches.run())]

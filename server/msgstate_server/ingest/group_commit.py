@@ -8,6 +8,7 @@ import structlog
 
 from msgstate_server.domain.decision import Outcome, Submission
 from msgstate_server.domain.errors import Draining, IngestQueueFull, Unavailable
+from msgstate_server.failpoints import failpoint
 from msgstate_server.store.protocol import Store
 
 QUEUE_EVENTS: Final = 20_000
@@ -134,9 +135,11 @@ class Ingest:
             for waiting in group:
                 await self._commit([waiting])
         else:
+            failpoint("write.before_answer")
             for waiting, outcome in zip(group, outcomes, strict=True):
                 if not waiting.committed.done():
                     waiting.committed.set_result(outcome)
+            failpoint("write.after_answer")
 
 
 def _cost(submission: Submission) -> int:

@@ -1,5 +1,6 @@
 """The way out: every change of the log, in order, from any position, to any number of watchers."""
 
-from msgstate_server.watch.watches import Batch, Watches, WatchRequest
+from msgstate_server.watch.tail import WINDOW
+from msgstate_server.watch.watches import PAGE, Batch, Watches, WatchRequest
 
-__all__ = ["Batch", "WatchRequest", "Watches"]
+__all__ = ["PAGE", "WINDOW", "Batch", "WatchRequest", "Watches"]

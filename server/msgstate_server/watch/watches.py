@@ -16,7 +16,7 @@ from msgstate_server.watch.start import Start, resolve
 from msgstate_server.watch.tail import WINDOW, Tail
 from msgstate_server.watch.token import Token
 
-_SCAN: Final = 1_000
+PAGE: Final = 1_000
 """Entries looked at in one step: what a watcher holds in memory at most."""
 
 _log = structlog.get_logger("msgstate.watch")
@@ -44,12 +44,18 @@ class Watches:
     """All watches of one server. Each holds a position and no queue: a slow one is served from the log."""
 
     def __init__(
-        self, store: Store, max_watchers: int = WATCHERS, window: int = WINDOW, retry_seconds: float = 0.2
+        self,
+        store: Store,
+        max_watchers: int = WATCHERS,
+        window: int = WINDOW,
+        page: int = PAGE,
+        retry_seconds: float = 0.2,
     ) -> None:
         """Prepare; `run` follows the store's head, and tries again after a time where the log cannot be read."""
         self._store = store
         self._tail = Tail(store, window)
         self._max_watchers = max_watchers
+        self._page = page
         self._retry_seconds = retry_seconds
         self._draining = False
 
@@ -102,8 +108,8 @@ class Watches:
             await tail.wait_beyond(position, due - _now())
         if tail.head.position <= position:
             return []
-        entries = tail.after(position, _SCAN)
-        return await self._store.read_log(position, _SCAN) if entries is None else entries
+        entries = tail.after(position, self._page)
+        return await self._store.read_log(position, self._page) if entries is None else entries
 
     def _batch(self, entries: list[LogEntry], token: Token, live: bool) -> Batch:
         return Batch(entries, token, live, max(self._store.head.position, token.position))

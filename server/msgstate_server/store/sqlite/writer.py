@@ -23,6 +23,7 @@ from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.failpoints import failpoint
 from msgstate_server.store.sqlite.bulk import write_rows
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head, unavailable
 from msgstate_server.store.sqlite.rows import event_row, status_row
@@ -59,10 +60,13 @@ class Writer:
 
     def write(self, submissions: Sequence[Submission]) -> tuple[list[list[Outcome]], Head]:
         """Commit what is new, in one transaction; gives the outcomes and the head after it."""
+        failpoint("write.before_begin")
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                failpoint("write.after_begin")
                 outcomes, head, statuses = self._write_rows(submissions)
+                failpoint("write.after_head")
                 self._connection.execute("COMMIT")
             except BaseException:
                 # They were changed in place, by events that are not in the log.
@@ -72,6 +76,7 @@ class Writer:
                 raise
         except sqlite.OperationalError as error:
             raise unavailable("written", error) from error
+        failpoint("write.after_commit")
         self._remember(statuses)
         return outcomes, head
 
@@ -89,6 +94,7 @@ class Writer:
         candidates = [candidate for submission in submissions for candidate in submission.candidates]
         statuses, identities = self._load_statuses(candidates)
         known = self._load_keys(candidates, statuses)
+        failpoint("write.after_load")
         commit_time = max(self._clock(), head.commit_time)
         decision = decide(submissions, statuses, known, head.position, commit_time)
         payload_ids = self._write_payloads(submissions, decision)
@@ -98,6 +104,7 @@ class Writer:
                 self._connection.execute(SQL["write_problems"], row)
             elif submission.payload is not None and submission.problems:
                 self._write_quarantine(submission.payload, submission.problems)
+        failpoint("write.after_bodies")
         if decision.appended:
             self._write_decision(decision, identities, payload_ids)
             last = decision.appended[-1].entry
@@ -185,7 +192,10 @@ class Writer:
     ) -> None:
         rows = [status_row(stored, identities[stored.id]) for stored in decision.changed]
         write_rows(self._connection, SQL["write_statuses"], rows)
+        failpoint("write.after_statuses")
         rows = [event_row(appended, payload_ids.get(appended.submission)) for appended in decision.appended]
         write_rows(self._connection, SQL["write_events"], rows)
+        failpoint("write.after_events")
         rows = [(alias_hash(alias), status_id) for status_id, alias in decision.aliases]
         write_rows(self._connection, SQL["write_aliases"], rows)
+        failpoint("write.after_aliases")
