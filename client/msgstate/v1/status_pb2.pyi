@@ -156,6 +156,7 @@ class RecipientStatus(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
+    COMPACT_TIME_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Who sends the message and reports on it."""
     message_id: _builtins.str
@@ -224,6 +225,13 @@ class RecipientStatus(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the last accepted event was committed to the log."""
 
+    @_builtins.property
+    def compact_time(self) -> _timestamp_pb2.Timestamp:
+        """When its events were last deleted from the log, since it had been silent for so long; unset where all are retained.
+        The facts stay, and a later event is folded onto them: the state cannot fall, but an event that was counted before
+        and comes again counts twice.
+        """
+
     def __init__(
         self,
         *,
@@ -248,10 +256,11 @@ class RecipientStatus(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         version: _builtins.int = ...,
         position: _builtins.int = ...,
+        compact_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "queued_time", b"queued_time", "sent_time", b"sent_time", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compact_time", b"compact_time", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "queued_time", b"queued_time", "sent_time", b"sent_time", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["click_count", b"click_count", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "message_id", b"message_id", "open_count", b"open_count", "position", b"position", "provider", b"provider", "queued_time", b"queued_time", "recipient", b"recipient", "sent_time", b"sent_time", "state", b"state", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["click_count", b"click_count", "compact_time", b"compact_time", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "message_id", b"message_id", "open_count", b"open_count", "position", b"position", "provider", b"provider", "queued_time", b"queued_time", "recipient", b"recipient", "sent_time", b"sent_time", "state", b"state", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
