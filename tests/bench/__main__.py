@@ -7,18 +7,24 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+import pysqlite3.dbapi2 as sqlite
+
 _REPEATS = 3
 _EVENTS = 200_000
+_MANY_EVENTS = 1_000_000
+_WATCHERS = 1_000
 _GETS = 20_000
 _BATCH_GETS = 100_000
 _STARTING = re.compile(r"grpc=(?P<address>\S+)|^(?P<port>\d+)$")
@@ -44,6 +50,15 @@ class Row(NamedTuple):
     def ratio(self) -> float:
         """Our median rate over the limit's."""
         return median(sample.rate for sample in self.ours) / median(sample.rate for sample in self.limit)
+
+
+class Figure(NamedTuple):
+    """One line of the table of what has a bound of its own instead of a limit beside it."""
+
+    name: str
+    values: list[float]
+    unit: str
+    bound: float
 
 
 @contextmanager
@@ -140,7 +155,64 @@ def batch_get(folder: Path) -> Row:
     return row
 
 
-ROWS: dict[str, Callable[[Path], Row]] = {"publish": publish, "stream": stream, "get": get, "batch-get": batch_get}
+def narrow(folder: Path) -> Row:
+    """`PublishEvents` beside 1,000 watchers of one other message each, and the same without them."""
+    row = Row("narrow", [], [], 0.9)
+    for repeat in range(_REPEATS):
+        with (
+            started(*serve(folder / f"narrow-{repeat}.db")) as (address, pid),
+            started("-m", "tests.bench.narrow_watchers", address, str(_WATCHERS)),
+        ):
+            row.ours.append(load(address, pid, "publish", _EVENTS, 4))
+        with started(*serve(folder / f"narrow-none-{repeat}.db")) as (address, pid):
+            row.limit.append(load(address, pid, "publish", _EVENTS, 4))
+    return row
+
+
+def ready(folder: Path) -> Figure:
+    """From the start to the ready line, after a SIGKILL amid writing with 1,000,000 events in the file."""
+    file = folder / "ready.db"
+    with started(*serve(file)) as (address, pid):
+        writing = [sys.executable, "-m", "tests.bench.load", "stream", address, str(_MANY_EVENTS * 2), "1"]
+        with subprocess.Popen(writing, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as load_process:
+            while _position(file) < _MANY_EVENTS:
+                time.sleep(0.1)
+            os.kill(pid, signal.SIGKILL)
+            load_process.wait()
+    figure = Figure("ready", [], "s", 3)
+    for repeat in range(_REPEATS):
+        killed = folder / f"ready-{repeat}.db"
+        for suffix in ("", "-wal"):
+            shutil.copyfile(f"{file}{suffix}", f"{killed}{suffix}")
+        begun = time.perf_counter()
+        with started(*serve(killed)):
+            figure.values.append(time.perf_counter() - begun)
+    return figure
+
+
+def _position(file: Path) -> int:
+    """Where the log of a file that is served stands."""
+    with closing(sqlite.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        position: int = connection.execute("SELECT position FROM head").fetchone()[0]
+    return position
+
+
+ROWS: dict[str, Callable[[Path], Row]] = {
+    "publish": publish,
+    "stream": stream,
+    "get": get,
+    "batch-get": batch_get,
+    "narrow": narrow,
+}
+FIGURES: dict[str, Callable[[Path], Figure]] = {"ready": ready}
+
+
+def _figure_line(figure: Figure) -> str:
+    unit, values = figure.unit, figure.values
+    return (
+        f"{figure.name:<10} {median(values):>10.2f} {unit:<4} {min(values):>10.2f} to {max(values):.2f} {unit};"
+        f" at most {figure.bound:g} {unit}"
+    )
 
 
 def _line(row: Row) -> str:
@@ -157,12 +229,14 @@ def _line(row: Row) -> str:
 
 def main() -> None:
     """Measure the rows that are named, or all."""
-    wanted = sys.argv[1:] or list(ROWS)
+    wanted = sys.argv[1:] or [*ROWS, *FIGURES]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_REPEATS} repeats")  # noqa: T201
     print("row              ours        limit   ratio  target  spread      p99   CPU per 1,000")  # noqa: T201
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
-            print(_line(ROWS[name](Path(folder))), flush=True)  # noqa: T201
+            is_row = name in ROWS
+            line = _line(ROWS[name](Path(folder))) if is_row else _figure_line(FIGURES[name](Path(folder)))
+            print(line, flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from msgstate.v1 import (
     message_status_service_pb2_grpc,
 )
 from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate_server.app import Service
+from msgstate_server.app import Service, Tuning
 from msgstate_server.settings import ProviderSettings, Settings
 
 DEADLINE: Final = 20.0
@@ -72,10 +72,10 @@ async def following(call: WatchCall) -> pb.WatchTransitionsResponse:
 
 
 @asynccontextmanager
-async def serving(database: Path) -> AsyncIterator[Service]:
+async def serving(database: Path, tuning: Tuning = Tuning()) -> AsyncIterator[Service]:  # noqa: B008  (immutable)
     """A service on this file, stopped in the end."""
     service = Service(
-        Settings(store=f"sqlite:///{database}", grpc="127.0.0.1:0", http="127.0.0.1:0", webhooks=SETTINGS)
+        Settings(store=f"sqlite:///{database}", grpc="127.0.0.1:0", http="127.0.0.1:0", webhooks=SETTINGS), tuning
     )
     await service.start()
     try:

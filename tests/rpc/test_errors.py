@@ -87,7 +87,8 @@ async def test_below_the_retained_log_is_compacted(tmp_path: Path, kind: Kind) -
         after = (await client.publish(event("m3", SENT))).resume_token
     with sqlite.connect(database) as connection:
         connection.execute("DELETE FROM event WHERE position <= 3")
-        connection.execute("UPDATE head SET floor = 3, floor_fingerprint = ?", (rows[2].fingerprint,))
+        floor = (rows[2].fingerprint, rows[2].commit_time)
+        connection.execute("UPDATE head SET floor = 3, floor_fingerprint = ?, floor_time = ?", floor)
     connection.close()
 
     async with serving(database) as service, connected(service.grpc_address) as client:
@@ -146,7 +147,7 @@ async def test_too_many_watchers_ask_for_a_retry(tmp_path: Path, kind: Kind) -> 
         await following(only)
         error = await watch_error(client, kind.request())
         only.cancel()
-        await eventually(lambda: watches._tail.watchers == 0)  # noqa: SLF001  (shows nowhere else)
+        await eventually(lambda: watches.count == 0)
         (response,) = await watched(client, kind.request(), bool)
 
     assert told(error) == (Code.RESOURCE_EXHAUSTED, "TOO_MANY_WATCHERS", "msgstate", {}, [], 1.0)

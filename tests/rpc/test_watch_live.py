@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -11,8 +12,8 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from msgstate.v1 import event_pb2, status_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate_server.app import Service
-from tests.rpc.running import Client, connected, eventually
+from msgstate_server.app import Service, Tuning
+from tests.rpc.running import Client, connected, eventually, serving
 from tests.rpc.samples import ACCEPTED, BOUNCED, DELIVERED, ERRORED, OPENED, SENT, event, large_event
 from tests.rpc.watching import Kind, Request, Response, following, items, names, positions, told_in, watch, watched
 
@@ -20,12 +21,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EARLIEST = pb.START_POINT_EARLIEST
 LIVE = pb.WATCH_PHASE_LIVE
-MEBIBYTE = 1_048_576
+RESPONSE_BYTES = 65_536
+"""Of entries in one response; its other fields take little more."""
 
 
 def watchers(service: Service) -> int:
     """How many watches the service holds open."""
-    return service._watches._tail.watchers  # noqa: SLF001  (what is left of a watch shows nowhere else)
+    return service._watches.count  # noqa: SLF001  (what is left of a watch shows nowhere else)
 
 
 async def test_a_transition_carries_its_own_event_and_failure(shared: Client) -> None:
@@ -138,16 +140,45 @@ async def test_a_slow_watcher_misses_nothing(client: Client, kind: Kind) -> None
     assert positions(responses) == list(range(1, 7_001))
 
 
-async def test_responses_are_at_most_a_mebibyte(client: Client, kind: Kind) -> None:
+async def test_watchers_in_and_out_of_a_tiny_window(tmp_path: Path, kind: Kind) -> None:
+    """Where four entries are kept and three read at a time, fast, slow and narrow watchers each miss nothing still."""
+    requests = [kind.request(start_point=EARLIEST, max_batch_size=most) for most in (1, 1, 5, 0)]
+    requests += [kind.request(), kind.request(), kind.request(filter={"message_ids": ["tiny-7-3"]})]
+    async with (
+        serving(tmp_path / "tiny.db", Tuning(watch_window=4, watch_page=3)) as service,
+        connected(service.grpc_address) as client,
+    ):
+        calls = [watch(client, request) for request in requests]
+        streams = [[await following(call)] for call in calls]
+
+        async def follow(number: int, pause: float) -> None:
+            while streams[number][-1].phase != LIVE or streams[number][-1].head_position < 400:
+                if len(streams[number]) % 20 == 0:
+                    await asyncio.sleep(pause)
+                streams[number].append(await following(calls[number]))
+            calls[number].cancel()
+
+        watching = [asyncio.create_task(follow(number, number * 0.01)) for number in range(6)]
+        for batch in range(40):
+            await client.publish(*(event(f"tiny-{batch}-{number}", SENT) for number in range(10)))
+        async with asyncio.timeout(20):
+            await asyncio.gather(*watching)
+            narrow = await following(calls[6])
+        calls[6].cancel()
+
+    assert [positions(stream) for stream in streams[:6]] == [list(range(1, 401))] * 6
+    assert positions([narrow]) == [74]
+
+
+async def test_responses_are_bounded(client: Client, kind: Kind) -> None:
     """Large events are split over responses, and the token of each resumes behind exactly what it brought."""
-    for batch in range(3):
-        await client.publish(*(large_event(f"large-{batch}-{number}", SENT) for number in range(60)))
+    await client.publish(*(large_event(f"large-{number}", SENT) for number in range(60)))
     stream = await watched(client, kind.request(start_point=EARLIEST), lambda seen: seen[-1].phase == LIVE)
 
-    assert positions(stream) == list(range(1, 181))
+    assert positions(stream) == list(range(1, 61))
     sizes = [response.ByteSize() for response in stream]
-    assert max(sizes) <= MEBIBYTE
-    assert max(sizes) > MEBIBYTE * 0.9
+    assert max(sizes) <= RESPONSE_BYTES + 200
+    assert max(sizes) > RESPONSE_BYTES * 0.9
     for number, response in enumerate(stream[:-1]):
         resumed = await watched(
             client, kind.request(resume_token=response.resume_token), lambda seen: seen[-1].phase == LIVE

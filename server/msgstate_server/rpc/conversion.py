@@ -131,9 +131,9 @@ def write_event(message: event_pb2.Event, event: Event) -> None:
 _ATTRIBUTE_TEXTS: Final = tuple(field for field, _ in TEXT_LIMITS)
 
 
-def transition_to_proto(entry: LogEntry) -> log_pb2.Transition:
-    """The transition that an entry of the log is."""
-    event, message = entry.event, log_pb2.Transition()
+def write_transition(message: log_pb2.Transition, entry: LogEntry) -> None:
+    """Write the transition that an entry of the log is into an empty message."""
+    event = entry.event
     message.position = entry.position
     message.provider = event.provider
     message.message_id = event.message_id
@@ -145,7 +145,6 @@ def transition_to_proto(entry: LogEntry) -> log_pb2.Transition:
     write_time(message.commit_time, entry.commit_time)
     if entry.after.state is State.FAILED:
         _write_own_failure(message.failure, entry)
-    return message
 
 
 def _write_own_failure(message: status_pb2.Failure, entry: LogEntry) -> None:
@@ -155,13 +154,6 @@ def _write_own_failure(message: status_pb2.Failure, entry: LogEntry) -> None:
     message.smtp_code = attributes.smtp_code
     message.enhanced_code = attributes.enhanced_code
     message.detail = attributes.detail
-
-
-def entry_to_proto(entry: LogEntry) -> log_pb2.LogEntry:
-    """The entry as it goes out."""
-    message = log_pb2.LogEntry()
-    write_entry(message, entry)
-    return message
 
 
 def write_entry(message: log_pb2.LogEntry, entry: LogEntry) -> None:
@@ -190,6 +182,8 @@ def write_recipient(message: status_pb2.RecipientStatus, status: RecipientStatus
     write_time(message.last_event_time, status.last_event_time)
     write_time(message.create_time, status.create_time)
     write_time(message.update_time, status.update_time)
+    if status.compact_time is not None:
+        write_time(message.compact_time, status.compact_time)
     message.version = status.version
     message.position = status.position
     if (failure := status.failure) is not None:

@@ -45,9 +45,11 @@ def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest, recei
 def _require_within_limits(request: pb.PublishEventsRequest | pb.StreamEventsRequest) -> None:
     if len(request.events) > BATCH_EVENTS:
         raise BatchTooLarge(f"events: must be at most {BATCH_EVENTS}; found {len(request.events)}; split the batch")
-    size = request.ByteSize()
-    if size > BATCH_BYTES:
-        raise BatchTooLarge(f"events: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
+
+
+def batch_of_bytes_too_large(size: int) -> BatchTooLarge:
+    """The error of a batch of so many bytes, which is refused before it is decoded."""
+    return BatchTooLarge(f"events: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
 
 
 def _told(refused: Mapping[int, list[Violation]]) -> Refused:

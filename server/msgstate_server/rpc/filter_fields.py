@@ -17,7 +17,7 @@ _T = TypeVar("_T")
 def read_texts(field: str, values: Sequence[str], found: list[Violation]) -> frozenset[str]:
     """The texts of a list; what breaks a rule is added to what was found."""
     found.extend(_text_violations(field, values))
-    return frozenset(values)
+    return frozenset(values[:FILTER_VALUES])
 
 
 def _text_violations(field: str, values: Sequence[str]) -> Iterator[Violation]:
@@ -45,11 +45,12 @@ def _read_values(
 ) -> frozenset[_T]:
     if len(numbers) > FILTER_VALUES:
         found.append(_too_many(field, len(numbers)))
-    for index, number in enumerate(numbers[:FILTER_VALUES]):
+    first = numbers[:FILTER_VALUES]
+    for index, number in enumerate(first):
         if number not in known:
             rule = f"must be {kind}, {min(known)} to {max(known)}"
             found.append(Violation(f"{field}[{index}]", f"{rule}; found {number}"))
-    return frozenset(known[number] for number in numbers if number in known)
+    return frozenset(known[number] for number in first if number in known)
 
 
 def _too_many(field: str, count: int) -> Violation:

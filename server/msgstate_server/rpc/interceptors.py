@@ -9,11 +9,15 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from msgstate_server.domain.errors import Draining, InvalidRequest, MsgstateError
+from msgstate_server.domain.limits import BATCH_BYTES, RECEIVE_BYTES
 from msgstate_server.domain.validation import Violation
 from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.errors import abort, abort_internal
+from msgstate_server.rpc.event_batches import batch_of_bytes_too_large
 
 _OURS: Final = "/msgstate."
+# A batch of many tiny events takes seconds and a gigabyte to decode, if it is as large as a request may be.
+_LARGEST: Final = {f"/msgstate.v1.EventService/{name}": BATCH_BYTES for name in ("PublishEvents", "StreamEvents")}
 _log = structlog.get_logger("msgstate.rpc")
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -46,7 +50,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not method.startswith(_OURS):
             return handler
-        wrapped = self._wrapped[method] = _wrap(handler, self._require_open)
+        wrapped = self._wrapped[method] = _wrap(handler, self._require_open, _LARGEST.get(method, RECEIVE_BYTES))
         return wrapped
 
     def _require_open(self) -> None:
@@ -54,12 +58,16 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
             raise Draining("the service is shutting down; ask again later, or another replica")
 
 
-class _Undecodable:
-    """Stands for a request that is not what the method takes."""
+class _Refused:
+    """Stands for a request that is not what the method takes, or more than it takes."""
+
+    def __init__(self, error: MsgstateError) -> None:
+        """Say why."""
+        self.error = error
 
 
-def _wrap(handler: Any, admit: Callable[[], None]) -> _Handler:
-    decode, encode = _tolerant(handler.request_deserializer), handler.response_serializer
+def _wrap(handler: Any, admit: Callable[[], None], most: int) -> _Handler:
+    decode, encode = _tolerant(handler.request_deserializer, most), _passing(handler.response_serializer)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary, admit), decode, encode)
     if handler.unary_stream:
@@ -71,14 +79,26 @@ def _wrap(handler: Any, admit: Callable[[], None]) -> _Handler:
     )
 
 
-def _tolerant(decode: Callable[[bytes], object]) -> Callable[[bytes], Any]:
+def _tolerant(decode: Callable[[bytes], object], most: int) -> Callable[[bytes], Any]:
     def tolerant(data: bytes) -> object:
+        if len(data) > most:
+            return _Refused(batch_of_bytes_too_large(len(data)))
         try:
             return decode(data)
         except DecodeError:
-            return _Undecodable()
+            description = "cannot be decoded as the message that this method takes: it is truncated, or not protobuf"
+            return _Refused(InvalidRequest([Violation("request", description)]))
 
     return tolerant
+
+
+def _passing(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Let by a response that is encoded already, as those of watches are."""
+
+    def passing(response: object) -> bytes:
+        return response if isinstance(response, bytes) else encode(response)
+
+    return passing
 
 
 def _guard_unary(call: _Unary, admit: Callable[[], None]) -> Any:
@@ -111,14 +131,13 @@ def _guard_stream(stream: _Stream, admit: Callable[[], None], accept: Callable[[
 
 
 def _decoded(request: object) -> object:
-    if isinstance(request, _Undecodable):
-        description = "cannot be decoded as the message that this method takes: it is truncated, or not protobuf"
-        raise InvalidRequest([Violation("request", description)])
+    if isinstance(request, _Refused):
+        raise request.error
     return request
 
 
 class _DecodedStream:
-    """The requests of a stream, up to one that cannot be decoded, in whose place it raises `InvalidRequest`."""
+    """The requests of a stream, up to one that is refused undecoded, in whose place it raises why."""
 
     def __init__(self, requests: AsyncIterator[object]) -> None:
         self._requests = aiter(requests)

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Any, TypeAlias
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
@@ -13,10 +14,12 @@ from msgstate_server.rpc.conversion import HEADROOM, message_to_proto, write_ent
 from msgstate_server.rpc.list_requests import read_status_filter
 from msgstate_server.rpc.paging import read_page_size, write_page
 from msgstate_server.rpc.watch_requests import read_watch_request
-from msgstate_server.rpc.watch_responses import event_responses, transition_responses
 from msgstate_server.store.protocol import MessageKey, Store
 from msgstate_server.watch import Watches
 from msgstate_server.watch.token import Token
+
+Written: TypeAlias = Any
+"""A response as bytes, which the stubs' types do not know of: written once for all who get it, it is sent as it is."""
 
 
 class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceServicer):
@@ -26,8 +29,6 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         """Answer from the store, and stream from the watches."""
         self._store = store
         self._watches = watches
-        self._transitions = transition_responses()
-        self._events = event_responses()
 
     async def GetMessageStatus(  # noqa: N802
         self, request: pb.GetMessageStatusRequest, context: Context
@@ -80,18 +81,16 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
 
     async def WatchTransitions(  # noqa: N802
         self, request: pb.WatchTransitionsRequest, context: Context
-    ) -> AsyncGenerator[pb.WatchTransitionsResponse, None]:
+    ) -> AsyncGenerator[Written, None]:
         """Stream transitions."""
         async with aclosing(self._watches.watch(read_watch_request(request))) as batches:
             async for batch in batches:
-                for response in self._transitions.of(batch):
-                    yield response
+                yield batch.data
 
     async def WatchEvents(  # noqa: N802
         self, request: pb.WatchEventsRequest, context: Context
-    ) -> AsyncGenerator[pb.WatchEventsResponse, None]:
+    ) -> AsyncGenerator[Written, None]:
         """Stream events."""
         async with aclosing(self._watches.watch(read_watch_request(request))) as batches:
             async for batch in batches:
-                for response in self._events.of(batch):
-                    yield response
+                yield batch.data

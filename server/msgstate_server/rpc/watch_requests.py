@@ -12,7 +12,8 @@ from msgstate_server.domain.limits import (
 from msgstate_server.domain.validation import Violation
 from msgstate_server.rpc.conversion import time_from_proto
 from msgstate_server.rpc.filter_fields import read_states, read_texts, read_types
-from msgstate_server.watch import WatchRequest
+from msgstate_server.rpc.watch_responses import EVENTS, TRANSITIONS
+from msgstate_server.watch import WatchRequest, Wire
 from msgstate_server.watch.filter import Filter
 from msgstate_server.watch.start import Start, StartPoint
 from msgstate_server.watch.token import Token
@@ -27,10 +28,8 @@ def read_watch_request(request: Request) -> WatchRequest:
     wanted = _read_filter(request, found)
     if found:
         raise InvalidRequest(found)
-    if isinstance(start, int):
-        wanted = wanted._replace(since=start)
-    wanted_entries = wanted.events() if isinstance(request, pb.WatchEventsRequest) else wanted.transitions()
-    return WatchRequest(start, wanted_entries, _read_interval(request), _read_max_batch(request))
+    wire: Wire = EVENTS if isinstance(request, pb.WatchEventsRequest) else TRANSITIONS
+    return WatchRequest(start, wanted, wire, _read_interval(request), _read_max_batch(request))
 
 
 def _read_start(request: Request, found: list[Violation]) -> Start:
@@ -55,6 +54,7 @@ def _read_filter(request: Request, found: list[Violation]) -> Filter:
         to_states=read_states("filter.to_states", wanted.to_states, found),
         shard_index=request.shard_index,
         shard_count=request.shard_count,
+        moved_alone=isinstance(request, pb.WatchTransitionsRequest),
     )
     if isinstance(wanted, pb.EventFilter):
         read = read._replace(types=read_types("filter.types", wanted.types, found))

@@ -15,7 +15,8 @@ Predicate = Callable[[LogEntry], bool]
 class Filter(NamedTuple):
     """What must match; an empty set matches all. Of `shard_count` shares, only number `shard_index`.
 
-    `since` is a commit time in microseconds: a watch that starts at a time to come must not see what comes before it.
+    With `moved_alone` only transitions match. `since` is a commit time in microseconds: a watch that starts at a time
+    to come must not see what comes before it.
     """
 
     providers: frozenset[str] = frozenset()
@@ -26,28 +27,34 @@ class Filter(NamedTuple):
     shard_index: int = 0
     shard_count: int = 1
     since: int = 0
+    moved_alone: bool = False
 
-    def transitions(self) -> Predicate:
-        """Whether an entry is a transition that matches."""
-        return _all([lambda entry: entry.moved, *self._tests()])
+    def normalized(self) -> "Filter":
+        """The same with ids and addresses as the log has them, so that filters that mean the same are equal."""
+        return self._replace(
+            message_ids=frozenset(map(normalize_id, self.message_ids)),
+            recipients=frozenset(map(normalize_recipient, self.recipients)),
+            shard_count=max(1, self.shard_count),
+        )
 
-    def events(self) -> Predicate:
-        """Whether an entry matches, be it a transition or not."""
+    def predicate(self) -> Predicate:
+        """Whether an entry matches a filter that is normalized."""
         return _all(self._tests())
 
     def _tests(self) -> list[Predicate]:
         """One test for each thing that is asked for, the most selective first."""
-        message_ids = frozenset(map(normalize_id, self.message_ids))
-        recipients = frozenset(map(normalize_recipient, self.recipients))
-        providers, to_states = self.providers, self.to_states
+        message_ids, recipients, providers = self.message_ids, self.recipients, self.providers
         tests: list[Predicate] = []
         if message_ids:
             tests.append(lambda entry: entry.event.message_id in message_ids)
         if recipients:
             tests.append(lambda entry: entry.event.recipient in recipients)
+        if self.moved_alone:
+            tests.append(lambda entry: entry.moved)
         if providers:
             tests.append(lambda entry: entry.event.provider in providers)
-        if to_states:
+        if self.to_states:
+            to_states = self.to_states
             tests.append(lambda entry: entry.after.state in to_states)
         if self.types:
             types = self.types

@@ -3,7 +3,7 @@
 from enum import Enum, auto
 from typing import Final
 
-from msgstate_server.domain.errors import HistoryDiverged, PositionCompacted
+from msgstate_server.domain.errors import HistoryDiverged
 from msgstate_server.domain.log import Head
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
@@ -45,8 +45,6 @@ async def _verify(store: Store, head: Head, token: Token) -> None:
             f"the token is of position {token.position} and the log ends at {head.position}: it was restored from a "
             f"copy, or lost its end; {_DIVERGED}"
         )
-    if token.position < head.floor:
-        raise _compacted(head)
     if token.fingerprint != await _fingerprint_at(store, head, token.position):
         raise HistoryDiverged(
             f"position {token.position} holds another event than when the token was given out: the log was restored "
@@ -57,23 +55,9 @@ async def _verify(store: Store, head: Head, token: Token) -> None:
 async def _resolve_time(store: Store, head: Head, start_time: int) -> Token:
     if start_time > head.commit_time:
         return Token.at(head)
-    position = await store.last_position_before(start_time)
-    if position <= head.floor and head.floor:
-        raise _compacted(head)
-    return Token(head.log_id, position, await _fingerprint_at(store, head, position))
+    return Token(head.log_id, *await store.last_before(start_time))
 
 
 async def _fingerprint_at(store: Store, head: Head, position: int) -> bytes:
-    if position == head.floor:
-        return head.floor_fingerprint
-    if position == head.position:
-        return head.fingerprint
-    (entry,) = await store.read_log(position - 1, 1)
-    return entry.fingerprint
-
-
-def _compacted(head: Head) -> PositionCompacted:
-    earliest = str(head.floor + 1)
-    return PositionCompacted(
-        f"the log is kept from position {earliest} on; {_DIVERGED}, or from EARLIEST", earliest_position=earliest
-    )
+    """Most tokens are of the head, which is known; the floor may have moved since."""
+    return head.fingerprint if position == head.position else await store.fingerprint_at(position)

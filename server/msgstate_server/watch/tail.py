@@ -1,70 +1,175 @@
-"""The end of the log, read once for all live watchers and kept in a bounded window."""
+"""The end of the log, read once for all who follow it and kept in a bounded window."""
 
 import asyncio
-from contextlib import suppress
+from collections import deque
 from typing import Final
 
-from msgstate_server.domain.log import Head, LogEntry
+from msgstate_server.domain.errors import PositionCompacted
+from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
+from msgstate_server.watch.filter import Filter
+from msgstate_server.watch.group import Group, Slot
+from msgstate_server.watch.index import Index
+from msgstate_server.watch.token import Token
+from msgstate_server.watch.wire import Batch, Wire
 
-WINDOW: Final = 4_096
+WINDOW: Final = 2_048
 """Entries kept: a watcher that falls further behind reads the log by itself."""
-_PAGE: Final = 1_000
+_PAGE: Final = 250
+"""Entries that are taken in at once: in between, watchers are served."""
+_BATCHES: Final = 64
+"""Responses kept for those who come to the same place: whoever follows the log is at one of few."""
 
 
 class Tail:
-    """Follows the store's head. What a watcher needs of it is a position, so a slow one costs nothing."""
+    """Follows the store's head while there is anyone to follow it for. `token` says up to where."""
 
     def __init__(self, store: Store, window: int) -> None:
-        """Start where the log stands."""
+        """Prepare to follow."""
         self._store = store
         self._window = window
-        self._entries: list[LogEntry] = []
-        self._advanced = asyncio.Event()
-        self._head = store.head
-        self.watchers = 0
+        self._page = min(_PAGE, window)
+        self._slots: deque[Slot] = deque()
+        self._groups = Index()
+        self._to_tell: set[Group] = set()
+        self._followed = asyncio.Event()
+        self._batches: dict[tuple[Group, int, int], Batch] = {}
+        self.token = Token.at(store.head)
 
     @property
-    def head(self) -> Head:
-        """Where the window ends."""
-        return self._head
+    def head_position(self) -> int:
+        """The last position that is known: the window's end, once it was read, or the store's."""
+        return max(self._store.head.position, self.token.position)
+
+    @property
+    def is_at_head(self) -> bool:
+        """Whether the window reaches up to the last position that is known."""
+        return self.token.position >= self._store.head.position
 
     async def run(self) -> None:
-        """Follow the head until cancelled."""
+        """Follow the head until cancelled. Raises what reading the log raises; called again, it goes on from there."""
         while True:
-            head = await self._store.wait_for_head(self._head.position)
-            if self.watchers:
-                await self._read_up_to(head)
-            else:
-                self._entries.clear()
-            self._head = head
-            self.wake()
+            await self._followed.wait()
+            await self._store.wait_for_head(self.token.position)
+            if self._groups and self._store.head.position > self.token.position:
+                await self._advance()
 
-    async def _read_up_to(self, head: Head) -> None:
-        # An earlier attempt may have failed midway; what it read stands in the window.
-        position = self._entries[-1].position if self._entries else self._head.position
-        while position < head.position:
-            page = await self._store.read_log(position, min(_PAGE, head.position - position))
-            position = page[-1].position
-            self._entries.extend(page)
-            del self._entries[: -self._window]
-
-    def after(self, position: int, limit: int) -> list[LogEntry] | None:
-        """Up to `limit` entries after a position, or None where the window does not reach back to it."""
-        if not self._entries or position + 1 < self._entries[0].position:
-            return None
-        start = position + 1 - self._entries[0].position
-        return self._entries[start : start + limit]
-
-    async def wait_beyond(self, position: int, seconds: float) -> None:
-        """Return when the head is beyond a position, when woken, or after a time."""
-        if self._head.position > position:
+    async def _advance(self) -> None:
+        token = self.token
+        try:
+            page = await self._store.read_log(token.position, self._page)
+        except PositionCompacted:
+            self._start_over()
             return
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._advanced.wait()
+        # Meanwhile the last follower may have left, and the next one begun at another place.
+        if token is self.token and self._groups:
+            self._take_in(page)
 
-    def wake(self) -> None:
-        """Let every waiting watcher look again."""
-        advanced, self._advanced = self._advanced, asyncio.Event()
-        advanced.set()
+    def _take_in(self, page: list[LogEntry]) -> None:
+        """Give each entry to the groups that want it, and wake only those."""
+        matched: set[Group] = set()
+        for entry in page:
+            slot = Slot(entry)
+            for group in self._groups.matching(entry):
+                group.add(slot)
+                matched.add(group)
+            self._slots.append(slot)
+        before, self.token = self.token, self.token.through(page[-1])
+        self._batches.clear()
+        self._drop_oldest()
+        if self.is_at_head:
+            matched |= self._to_tell
+            self._to_tell.clear()
+        for group in matched:
+            group.wake(before)
+
+    def _drop_oldest(self) -> None:
+        while len(self._slots) > self._window:
+            for group in self._slots.popleft().groups:
+                group.drop_first()
+
+    def _start_over(self) -> None:
+        """Retention was faster: nobody can say from here what was deleted, so all must ask the log."""
+        before, self.token = self.token, Token.at(self._store.head)
+        self._slots.clear()
+        for group in self._groups:
+            group.clear()
+            group.start = self.token.position
+        self._batches.clear()
+        self.wake_all(before)
+
+    def is_near(self, position: int) -> bool:
+        """Whether the head is at most a window away."""
+        return self.head_position - position <= self._window
+
+    def join(self, wanted: Filter, wire: Wire, position: int) -> Group:
+        """Follow the log from a position on, as one of the filter's group."""
+        group = self._groups.find(wanted, wire)
+        if group is None:
+            if not self._groups:
+                self.token = Token.at(self._store.head)
+                self._followed.set()
+            group = self._new_group(wanted, wire, position)
+            self._groups.add(group)
+        group.members += 1
+        return group
+
+    def _new_group(self, wanted: Filter, wire: Wire, position: int) -> Group:
+        window_start = self.token.position - len(self._slots)
+        group = Group(wanted, wire, min(max(position, window_start), self.token.position))
+        for slot in self._slots if position < self.token.position else ():
+            if slot.position > group.start and group.matches(slot.entry):
+                group.add(slot)
+        return group
+
+    def leave(self, group: Group) -> None:
+        """End what `join` began."""
+        group.members -= 1
+        if group.members:
+            return
+        self._groups.remove(group)
+        self._to_tell.discard(group)
+        group.clear()
+        if not self._groups:
+            self._followed.clear()
+            self._slots.clear()
+            self._batches.clear()
+
+    def next_batch(self, group: Group, position: int, most: int) -> Batch | None:
+        """What comes after a position, the same bytes for all of a group who are there; None where nothing matched."""
+        key = (group, position, most)
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = group.write(position, most, self.token, self.head_position)
+            if batch is not None:
+                self._keep(key, batch)
+        return batch
+
+    def _keep(self, key: tuple[Group, int, int], batch: Batch) -> None:
+        if len(self._batches) == _BATCHES:
+            del self._batches[next(iter(self._batches))]
+        self._batches[key] = batch
+
+    async def wait(self, group: Group, due: float, *, tell_head: bool) -> Token:
+        """Wait until something matches or is due, or until the head is reached where that is to be told.
+
+        Gives the token up to which nothing matched.
+        """
+        if tell_head:
+            self._to_tell.add(group)
+        waiter = group.waiter()
+        timer = asyncio.get_running_loop().call_at(due, self._expire, waiter)
+        try:
+            return await waiter
+        finally:
+            timer.cancel()
+            group.forget(waiter)
+
+    def _expire(self, waiter: asyncio.Future[Token]) -> None:
+        if not waiter.done():
+            waiter.set_result(self.token)
+
+    def wake_all(self, covered: Token | None = None) -> None:
+        """Let everyone who waits look again; up to `covered`, or the window's end, nothing matched."""
+        for group in self._groups:
+            group.wake(covered or self.token)

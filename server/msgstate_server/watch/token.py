@@ -4,7 +4,7 @@ import struct
 from typing import Final, NamedTuple
 
 from msgstate_server.domain.errors import InvalidRequest
-from msgstate_server.domain.log import Head
+from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.sealed import seal, unseal
 from msgstate_server.domain.validation import Violation, shown
 
@@ -23,6 +23,10 @@ class Token(NamedTuple):
     def at(cls, head: Head) -> "Token":
         """The token of the head."""
         return cls(head.log_id, head.position, head.fingerprint)
+
+    def through(self, entry: LogEntry) -> "Token":
+        """The token that covers everything up to a later entry of the same log."""
+        return Token(self.log_id, entry.position, entry.fingerprint)
 
     def encode(self) -> str:
         """The token as clients keep it: URL-safe text."""

@@ -1,47 +1,30 @@
-"""Watching the log: from a start, through what was, into what comes, with a checkpoint in every silence."""
+"""All watches of one server: how many there may be, what they share, and their end."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import contextmanager
-from typing import Final, NamedTuple
+from contextlib import aclosing, contextmanager
+from typing import Final
 
 import structlog
 
 from msgstate_server.domain.errors import Draining, TooManyWatchers
 from msgstate_server.domain.limits import WATCHERS
-from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
-from msgstate_server.watch.filter import Predicate
-from msgstate_server.watch.start import Start, resolve
+from msgstate_server.watch.filter import Filter
+from msgstate_server.watch.pages import Pages
+from msgstate_server.watch.start import resolve
 from msgstate_server.watch.tail import WINDOW, Tail
-from msgstate_server.watch.token import Token
+from msgstate_server.watch.watcher import Watcher, WatchRequest
+from msgstate_server.watch.wire import Batch
 
 PAGE: Final = 1_000
-"""Entries looked at in one step: what a watcher holds in memory at most."""
+"""Entries that a watcher reads at a time at most, while it catches up."""
 
 _log = structlog.get_logger("msgstate.watch")
 
 
-class WatchRequest(NamedTuple):
-    """Where to start, which entries, the longest silence in seconds, and the most entries in one batch."""
-
-    start: Start
-    wanted: Predicate
-    checkpoint_seconds: float
-    max_batch: int
-
-
-class Batch(NamedTuple):
-    """The next entries, or none: then it is a checkpoint. `token` covers everything up to the batch's end."""
-
-    entries: list[LogEntry]
-    token: Token
-    live: bool
-    head_position: int
-
-
 class Watches:
-    """All watches of one server. Each holds a position and no queue: a slow one is served from the log."""
+    """Each watch holds a place and no queue: one that is slow is served from the log."""
 
     def __init__(
         self,
@@ -54,10 +37,11 @@ class Watches:
         """Prepare; `run` follows the store's head, and tries again after a time where the log cannot be read."""
         self._store = store
         self._tail = Tail(store, window)
+        self._pages = Pages(store, page)
         self._max_watchers = max_watchers
-        self._page = page
         self._retry_seconds = retry_seconds
         self._draining = False
+        self.count = 0
 
     async def run(self) -> None:
         """Follow the store's head until cancelled."""
@@ -72,63 +56,35 @@ class Watches:
     def drain(self) -> None:
         """Let every watch send a last checkpoint and end with `Draining`."""
         self._draining = True
-        self._tail.wake()
+        self._tail.wake_all()
 
     async def watch(self, request: WatchRequest) -> AsyncGenerator[Batch, None]:
-        """The batches of one watch, the first at once; see the guarantees beside `WatchTransitions` in the contract.
+        """What one watch sends, the first at once; see the guarantees beside `WatchTransitions` in the contract.
 
-        Raises what `resolve` raises, `TooManyWatchers`, and `Draining` when the service stops.
+        Raises what `resolve` and reading the log raise, `TooManyWatchers`, and `Draining` when the service stops.
         """
-        with self._registered():
+        with self._counted():
+            wanted = self._wanted(request)
             token = await resolve(self._store, request.start)
-            live = token.position >= self._store.head.position
-            yield self._batch([], token, live)
-            due = _now() + request.checkpoint_seconds
-            while not self._draining:
-                entries = await self._next(token.position, due)
-                token = _after(entries, token)
-                was_live, live = live, token.position >= self._tail.head.position
-                wanted = [entry for entry in entries if request.wanted(entry)]
-                for start in range(0, len(wanted), request.max_batch):
-                    part = wanted[start : start + request.max_batch]
-                    is_last = start + request.max_batch >= len(wanted)
-                    yield self._batch(part, token if is_last else _after(part, token), live and is_last)
-                if not wanted and (live is not was_live or _now() >= due):
-                    yield self._batch([], token, live)
-                elif not wanted:
-                    continue
-                due = _now() + request.checkpoint_seconds
-            yield self._batch([], token, live)
+            watcher = Watcher(self._tail, self._pages, request._replace(wanted=wanted), token)
+            async with aclosing(watcher.batches(lambda: self._draining)) as batches:
+                async for batch in batches:
+                    yield batch
         raise Draining("the service is shutting down; resume from the last token, here later or at another replica")
 
-    async def _next(self, position: int, due: float) -> list[LogEntry]:
-        """The next entries after a position, wanted or not; none where nothing came until `due`."""
-        tail = self._tail
-        if tail.head.position <= position:
-            await tail.wait_beyond(position, due - _now())
-        if tail.head.position <= position:
-            return []
-        entries = tail.after(position, self._page)
-        return await self._store.read_log(position, self._page) if entries is None else entries
-
-    def _batch(self, entries: list[LogEntry], token: Token, live: bool) -> Batch:
-        return Batch(entries, token, live, max(self._store.head.position, token.position))
+    def _wanted(self, request: WatchRequest) -> Filter:
+        """The filter as it is compared with others; a start ahead of the log is part of it."""
+        wanted, start = request.wanted.normalized(), request.start
+        if isinstance(start, int) and start > self._store.head.commit_time:
+            return wanted._replace(since=start)
+        return wanted
 
     @contextmanager
-    def _registered(self) -> Iterator[None]:
-        if self._tail.watchers >= self._max_watchers:
+    def _counted(self) -> Iterator[None]:
+        if self.count >= self._max_watchers:
             raise TooManyWatchers(f"{self._max_watchers} watches are open, as many as this server serves; try later")
-        self._tail.watchers += 1
+        self.count += 1
         try:
             yield
         finally:
-            self._tail.watchers -= 1
-
-
-def _after(entries: list[LogEntry], token: Token) -> Token:
-    """The token that covers these entries too."""
-    return Token(token.log_id, entries[-1].position, entries[-1].fingerprint) if entries else token
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()
+            self.count -= 1

@@ -147,7 +147,8 @@ async def compacted(store: SqliteStore, clock: Clock) -> AsyncIterator[SqliteSto
     await store.close()
     connection = sqlite.connect(store.path, isolation_level=None)
     connection.execute("DELETE FROM event WHERE position IN (1, 3, 5)")
-    connection.execute("UPDATE head SET floor = 5, floor_fingerprint = ?", (floor.fingerprint,))
+    floor_row = (floor.fingerprint, NOW + 5 * SECOND)
+    connection.execute("UPDATE head SET floor = 5, floor_fingerprint = ?, floor_time = ?", floor_row)
     connection.close()
     async with reopened(store.path, clock) as compacted:
         yield compacted
@@ -183,6 +184,9 @@ async def test_times_in_a_compacted_log(compacted: SqliteStore) -> None:
     for start_time in (0, NOW + SECOND, NOW + 5 * SECOND):
         with pytest.raises(PositionCompacted, match=r"^the log is kept from position 6 on; "):
             await resolve(compacted, start_time)
+    floor = Token(compacted.head.log_id, 5, compacted.head.floor_fingerprint)
+    for start_time in (NOW + 5 * SECOND + 1, NOW + 6 * SECOND):
+        assert await resolve(compacted, start_time) == floor
     for start_time, position in ((NOW + 7 * SECOND, 6), (NOW + 10 * SECOND, 9), (NOW + 99 * SECOND, 10)):
         assert await resolve(compacted, start_time) == await token_at(compacted, position)
 
@@ -193,7 +197,7 @@ async def test_log_of_which_nothing_is_left(compacted: SqliteStore, clock: Clock
     await compacted.close()
     connection = sqlite.connect(compacted.path, isolation_level=None)
     connection.execute("DELETE FROM event")
-    connection.execute("UPDATE head SET floor = 10, floor_fingerprint = fingerprint")
+    connection.execute("UPDATE head SET floor = 10, floor_fingerprint = fingerprint, floor_time = commit_time")
     connection.close()
     async with reopened(compacted.path, clock) as empty:
         place = Token(empty.head.log_id, 10, fingerprint)

@@ -6,18 +6,31 @@ from itertools import chain
 from random import Random
 
 import pytest
+from structlog.testing import capture_logs
 
 from msgstate_server.domain.errors import Draining, HistoryDiverged, StoreUnavailable, TooManyWatchers
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.sqlite import SqliteStore
-from msgstate_server.watch import Batch
 from msgstate_server.watch.filter import Filter
 from msgstate_server.watch.start import StartPoint
 from msgstate_server.watch.token import Token
-from tests.builders import SECOND, Clock, append, event, numbered, positions
-from tests.unit.watch.conftest import assert_sound, opened, read, read_to, request, running, take
+from tests.builders import SECOND, Clock, append, event, numbered
+from tests.unit.watch.conftest import (
+    Told,
+    assert_sound,
+    opened,
+    read,
+    read_to,
+    request,
+    running,
+    take,
+    told,
+)
 
 NOW_ON = StartPoint.NOW
+NOTHING = Filter(providers=frozenset({"nobody"}))
+FOURTH = Filter(message_ids=frozenset(f"m{number}" for number in range(3, 150, 4)))
+"""Every fourth entry of the log, where each is of a message of its own."""
 
 
 async def write(store: SqliteStore, count: int, seed: int) -> None:
@@ -30,7 +43,7 @@ async def write(store: SqliteStore, count: int, seed: int) -> None:
         first += size
 
 
-async def next_batch(stream: AsyncIterator[Batch]) -> Batch:
+async def next_batch(stream: AsyncIterator[Told]) -> Told:
     """The next batch of a watch, soon."""
     async with asyncio.timeout(10):
         return await anext(stream)
@@ -60,7 +73,7 @@ async def test_many_watchers_at_their_own_pace(store: SqliteStore) -> None:
     """Watchers that dawdle, start in the middle and want but a part each get all that is theirs."""
     async with running(store, window=32) as watches:
 
-        async def dawdling(seed: int, start: StartPoint) -> list[Batch]:
+        async def dawdling(seed: int, start: StartPoint) -> list[Told]:
             turns, batches = Random(seed), []  # noqa: S311
             async with opened(watches, request(start, max_batch=50)) as stream:
                 async for batch in stream:
@@ -86,50 +99,16 @@ async def test_many_watchers_at_their_own_pace(store: SqliteStore) -> None:
                 assert read(batches) == list(range(begin + 1, 1_501))
 
 
-async def test_stalled_reader_holds_nothing(store: SqliteStore) -> None:
-    """What a reader does not take is not kept for it: when it reads on, it gets all of it from the log."""
-    async with running(store, window=16) as watches, opened(watches, request(NOW_ON)) as stream:
-        batches = [await next_batch(stream)]
-        await write(store, 3_000, seed=4)
-        tail = watches._tail  # noqa: SLF001
-        await until(lambda: tail.head.position == 3_000)
-        assert len(tail._entries) == 16  # noqa: SLF001
-        while batches[-1].token.position < 3_000:
-            batches.append(await next_batch(stream))
-        assert [len(batch.entries) for batch in batches] == [0, 1_000, 1_000, 1_000]
-        assert [batch.live for batch in batches] == [True, False, False, True]
-        assert read(batches) == list(range(1, 3_001))
-
-
-async def test_window_is_let_go_without_watchers(store: SqliteStore) -> None:
-    """Where nobody watches any more, nothing is kept or read ahead, and a watcher that comes later misses nothing."""
-    async with running(store) as watches:
-        tail = watches._tail  # noqa: SLF001
-        async with opened(watches, request(NOW_ON)) as stream:
-            await next_batch(stream)
-            await write(store, 50, seed=5)
-            await until(lambda: len(tail._entries) == 50)  # noqa: SLF001
-        await write(store, 250, seed=5)
-        await until(lambda: tail.head.position == 300)
-        assert tail._entries == []  # noqa: SLF001
-        async with opened(watches, request()) as stream:
-            batches = [await next_batch(stream), await next_batch(stream)]
-            await write(store, 300, seed=6)
-            while batches[-1].token.position < 600:
-                batches.append(await next_batch(stream))
-        assert read(batches) == list(range(1, 601))
-
-
 async def test_first_batch_comes_at_once(store: SqliteStore) -> None:
     """The first batch says where the watch begins and how far the log goes, before there is anything to tell."""
     async with running(store) as watches:
         (empty,) = await take(watches, request(), 1)
-        assert empty == Batch([], Token(store.head.log_id, 0, bytes(8)), True, 0)
+        assert empty == Told([], Token(store.head.log_id, 0, bytes(8)), True, 0)
         await append(store, *numbered(5))
         (behind,) = await take(watches, request(), 1)
         assert (behind.entries, behind.token.position, behind.live, behind.head_position) == ([], 0, False, 5)
         (ahead,) = await take(watches, request(NOW_ON), 1)
-        assert ahead == Batch([], Token.at(store.head), True, 5)
+        assert ahead == Told([], Token.at(store.head), True, 5)
 
 
 async def test_start_time(store: SqliteStore, clock: Clock) -> None:
@@ -146,24 +125,26 @@ async def test_catching_up_then_live(store: SqliteStore) -> None:
     """Until the end of what was is reached, batches say so; the one that reaches it is live, and so are later ones."""
     await append(store, *numbered(2_500))
     async with running(store) as watches, opened(watches, request()) as stream:
-        batches = [await next_batch(stream) for _ in range(4)]
+        batches = [await next_batch(stream) for _ in range(6)]
         await append(store, *numbered(1, first=2_500))
         batches.append(await next_batch(stream))
     assert [(len(batch.entries), batch.live) for batch in batches] == [
         (0, False),
+        (128, False),
+        (256, False),
+        (512, False),
         (1_000, False),
-        (1_000, False),
-        (500, True),
+        (604, True),
         (1, True),
     ]
-    assert [batch.head_position for batch in batches] == [2_500, 2_500, 2_500, 2_500, 2_501]
+    assert [batch.head_position for batch in batches] == [2_500] * 6 + [2_501]
 
 
 async def test_filtered_watch_becomes_live_at_once(store: SqliteStore) -> None:
     """A watcher that wants nothing of what was is told when it has caught up, without waiting for a checkpoint."""
     await append(store, *numbered(2_500))
     async with running(store) as watches:
-        first, live = await take(watches, request(wanted=lambda _: False), 2)
+        first, live = await take(watches, request(wanted=NOTHING), 2)
     assert (first.live, first.token.position) == (False, 0)
     assert (live.entries, live.live, live.token) == ([], True, Token.at(store.head))
 
@@ -176,21 +157,16 @@ async def test_batches_are_bounded(store: SqliteStore, max_batch: int) -> None:
         batches = await read_to(watches, request(max_batch=max_batch), 10)
     assert read(batches) == list(range(1, 11))
     assert [len(batch.entries) for batch in batches[1:-1]] == [max_batch] * (len(batches) - 2)
-    assert [batch.token.position for batch in batches[1:]] == [batch.entries[-1].position for batch in batches[1:]]
+    assert [batch.token.position for batch in batches[1:]] == [batch.entries[-1] for batch in batches[1:]]
     assert [batch.live for batch in batches[1:]] == [False] * (len(batches) - 2) + [True]
-
-
-def fourth(entry: LogEntry) -> bool:
-    """Every fourth entry of the log."""
-    return entry.position % 4 == 0
 
 
 async def test_filtered_batches_cover_what_was_passed_over(store: SqliteStore) -> None:
     """A batch's last token covers what the filter passed over; those before it no more than was delivered."""
     await append(store, *numbered(30))
     async with running(store) as watches:
-        batches = await read_to(watches, request(wanted=fourth, max_batch=3), 30)
-    assert [positions(batch.entries) for batch in batches] == [[], [4, 8, 12], [16, 20, 24], [28]]
+        batches = await read_to(watches, request(wanted=FOURTH, max_batch=3), 30)
+    assert [batch.entries for batch in batches] == [[], [4, 8, 12], [16, 20, 24], [28]]
     assert [batch.token.position for batch in batches] == [0, 12, 24, 30]
 
 
@@ -199,13 +175,13 @@ async def test_resume_from_every_token(store: SqliteStore) -> None:
     await append(store, *numbered(150))
     async with running(store, window=16) as watches:
         plain = await read_to(watches, request(max_batch=7), 150)
-        filtered = await read_to(watches, request(wanted=fourth, max_batch=2), 150)
+        filtered = await read_to(watches, request(wanted=FOURTH, max_batch=2), 150)
         for batches in (plain, filtered):
             for batch in batches:
                 token = Token.decode(batch.token.encode())
                 rest = await read_to(watches, request(token), 150)
                 assert read(rest) == list(range(token.position + 1, 151))
-                rest = await read_to(watches, request(token, wanted=fourth), 150)
+                rest = await read_to(watches, request(token, wanted=FOURTH), 150)
                 assert read(rest) == [place for place in range(token.position + 1, 151) if place % 4 == 0]
 
 
@@ -225,10 +201,12 @@ async def test_transitions_alone_and_in_shares(store: SqliteStore) -> None:
     await append(store, *numbered(600, messages=40))
     moved = [entry.position for entry in await store.read_log(0, 1_000) if entry.moved]
     async with running(store) as watches:
-        whole = await read_to(watches, request(wanted=Filter().transitions()), 600)
+        whole = await read_to(watches, request(wanted=Filter(moved_alone=True)), 600)
         assert read(whole) == moved
         shares = [
-            read(await read_to(watches, request(wanted=Filter(shard_index=index, shard_count=3).transitions()), 600))
+            read(
+                await read_to(watches, request(wanted=Filter(shard_index=index, shard_count=3, moved_alone=True)), 600)
+            )
             for index in range(3)
         ]
         assert all(shares)
@@ -243,14 +221,14 @@ async def test_idle_watch_gets_checkpoints(store: SqliteStore) -> None:
         began = loop.time()
         batches = await take(watches, request(NOW_ON, checkpoint_seconds=0.04), 4)
         assert 0.12 <= loop.time() - began < 5
-    assert batches == [Batch([], Token.at(store.head), True, 3)] * 4
+    assert batches == [Told([], Token.at(store.head), True, 3)] * 4
 
 
 async def test_filtered_watch_gets_checkpoints_that_advance(store: SqliteStore) -> None:
     """A watcher that wants nothing of what happens still advances, at least every interval."""
     async with running(store) as watches:
         writing = asyncio.create_task(write(store, 100_000, seed=8))
-        batches = await take(watches, request(NOW_ON, lambda _: False, checkpoint_seconds=0.05), 5)
+        batches = await take(watches, request(NOW_ON, NOTHING, checkpoint_seconds=0.05), 5)
         writing.cancel()
         with pytest.raises(asyncio.CancelledError):
             await writing
@@ -273,18 +251,18 @@ async def test_delivery_puts_the_checkpoint_off(store: SqliteStore) -> None:
 async def test_drain_ends_every_watch_with_a_token(store: SqliteStore) -> None:
     """When the service stops, each watch gets a last checkpoint, and is told to go on from it later."""
     await append(store, *numbered(10))
-    got: dict[StartPoint | Token, list[Batch]] = {}
+    got: dict[StartPoint | Token, list[Told]] = {}
     async with running(store) as watches:
 
-        async def until_drained(start: StartPoint | Token) -> list[Batch]:
+        async def until_drained(start: StartPoint | Token) -> list[Told]:
             batches = got.setdefault(start, [])
             with pytest.raises(Draining, match="resume from the last token"):  # noqa: PT012
                 async for batch in watches.watch(request(start)):
-                    batches.append(batch)
+                    batches.append(told(batch))
             return batches
 
         tasks = [asyncio.create_task(until_drained(start)) for start in (StartPoint.EARLIEST, NOW_ON)]
-        await until(lambda: watches._tail.watchers == 2)  # noqa: SLF001
+        await until(lambda: watches.count == 2)
         await append(store, *numbered(1, first=10))
         await until(lambda: all(batches and batches[-1].token.position == 11 for batches in got.values()))
         watches.drain()
@@ -295,21 +273,21 @@ async def test_drain_ends_every_watch_with_a_token(store: SqliteStore) -> None:
             assert (batches[-1].entries, batches[-1].token) == ([], Token.at(store.head))
         late = await until_drained(Token.at(store.head))
         assert [batch.entries for batch in late] == [[], []]
-        assert watches._tail.watchers == 0  # noqa: SLF001
+        assert watches.count == 0
 
 
 async def test_drain_while_catching_up(store: SqliteStore) -> None:
     """A watcher in the middle of the log is not kept until its end: its last token says where to go on."""
     await append(store, *numbered(3_000))
     async with running(store) as watches:
-        batches: list[Batch] = []
+        batches: list[Told] = []
         with pytest.raises(Draining):  # noqa: PT012
             async for batch in watches.watch(request()):
-                batches.append(batch)
+                batches.append(told(batch))
                 if batch.entries:
                     watches.drain()
-        assert [len(batch.entries) for batch in batches] == [0, 1_000, 0]
-        assert (batches[-1].token.position, batches[-1].live) == (1_000, False)
+        assert [len(batch.entries) for batch in batches] == [0, 128, 0]
+        assert (batches[-1].token.position, batches[-1].live) == (128, False)
 
 
 async def test_too_many_watchers(store: SqliteStore) -> None:
@@ -321,7 +299,7 @@ async def test_too_many_watchers(store: SqliteStore) -> None:
                 pass
 
         tasks = [asyncio.create_task(forever()) for _ in range(2)]
-        await until(lambda: watches._tail.watchers == 2)  # noqa: SLF001
+        await until(lambda: watches.count == 2)
         for _ in range(2):
             with pytest.raises(
                 TooManyWatchers, match=r"^2 watches are open, as many as this server serves; try later$"
@@ -337,7 +315,7 @@ async def test_too_many_watchers(store: SqliteStore) -> None:
         tasks[1].cancel()
         with pytest.raises(asyncio.CancelledError):
             await tasks[1]
-        assert watches._tail.watchers == 0  # noqa: SLF001
+        assert watches.count == 0
 
 
 class FlakyStore(SqliteStore):
@@ -365,12 +343,14 @@ async def test_log_that_cannot_be_read_for_a_while(
     flaky = FlakyStore(store.path, clock)
     flaky.failing, flaky.error = failing, error
     try:
-        async with running(flaky, retry_seconds=0.01) as watches, opened(watches, request(NOW_ON)) as stream:
-            batches = [await next_batch(stream)]
-            await append(flaky, *numbered(2_500))
-            while batches[-1].token.position < 2_500 and len(batches) < 50:
-                batches.append(await next_batch(stream))
+        with capture_logs() as logs:
+            async with running(flaky, retry_seconds=0.01) as watches, opened(watches, request(NOW_ON)) as stream:
+                batches = [await next_batch(stream)]
+                await append(flaky, *numbered(1_500))
+                while batches[-1].token.position < 1_500 and len(batches) < 50:
+                    batches.append(await next_batch(stream))
         assert_sound(batches)
-        assert read(batches) == list(range(1, 2_501))
+        assert read(batches) == list(range(1, 1_501))
+        assert [log["event"] for log in logs] == ["the end of the log cannot be read"] * len(failing)
     finally:
         await flaky.close()

@@ -1,0 +1,70 @@
+"""Reads the log for those who catch up: who come to the same place with the same filter share what is read."""
+
+import asyncio
+from functools import partial
+from typing import Final, NamedTuple
+
+from msgstate_server.store.protocol import Store
+from msgstate_server.watch.filter import Filter, Predicate
+from msgstate_server.watch.token import Token
+from msgstate_server.watch.wire import Batch, Wire, fitting
+
+_KEPT: Final = 32
+"""Pages that are kept for others who come to the same place soon."""
+_Place = tuple[Filter, Wire, int, int]
+
+
+class Wanted(NamedTuple):
+    """What is looked for in the log, how it is written, and the most in one response."""
+
+    filter: Filter
+    matches: Predicate
+    wire: Wire
+    most: int
+
+
+class Page(NamedTuple):
+    """What matched up to `end`, as far as it fits into a response. `is_cut` says that what was read held more."""
+
+    batch: Batch | None
+    end: Token
+    is_cut: bool
+
+
+class Pages:
+    """The pages that were read last, and those that are being read."""
+
+    def __init__(self, store: Store, most: int) -> None:
+        """Begin with none; `most` is how many entries to look at for one page at most."""
+        self.most = most
+        self._store = store
+        self._recent: dict[_Place, asyncio.Task[Page]] = {}
+
+    async def read(self, wanted: Wanted, begin: Token, size: int) -> Page:
+        """Look at `size` entries after a token, or share such a page; raises what reading the log raises."""
+        place = (wanted.filter, wanted.wire, wanted.most, begin.position)
+        reading = self._recent.get(place)
+        if reading is None:
+            reading = self._recent[place] = asyncio.create_task(self._read(wanted, begin, size))
+            reading.add_done_callback(partial(self._settle, place))
+            if len(self._recent) > _KEPT:
+                del self._recent[next(iter(self._recent))]
+        # One who goes away must not take the page from the others.
+        return await asyncio.shield(reading)
+
+    def _settle(self, place: _Place, reading: asyncio.Task[Page]) -> None:
+        """Keep neither a failure nor a page that the log may have grown beyond."""
+        if reading.cancelled() or reading.exception() or reading.result().end.position >= self._store.head.position:
+            self._recent.pop(place, None)
+
+    async def _read(self, wanted: Wanted, begin: Token, size: int) -> Page:
+        entries = await self._store.read_log(begin.position, size)
+        matching = [entry for entry in entries if wanted.matches(entry)]
+        items = fitting(map(wanted.wire.item, matching), wanted.most)
+        is_cut = len(items) < len(matching)
+        end = begin.through(matching[len(items) - 1] if is_cut else entries[-1])
+        if not items:
+            return Page(None, end, is_cut)
+        head_position = max(self._store.head.position, end.position)
+        live = end.position == head_position and not is_cut
+        return Page(Batch(wanted.wire.response(items, end, live, head_position), len(items), end, live), end, is_cut)

@@ -1,0 +1,133 @@
+"""What a watcher that never reads costs the server: `stalled_watchers [live|earliest] [WATCHERS] [EVENTS]`.
+
+Half of the watchers read all, the others nothing but what gRPC takes by itself, while events of about 1 KiB are
+published. `live` ones are there before the events and overflow; `earliest` ones come after half of them. The two halves
+have ten channels each, every one a connection of its own, since the calls of a connection share its flow control.
+Prints as JSON the resident bytes of the server's process before and after, and after the same without the stalled half;
+the difference of these two for each of them; and the seconds that both took.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+from resource import getpagesize
+from typing import Final, NamedTuple, TypeAlias
+
+import grpc
+
+from msgstate.v1 import event_service_pb2
+from msgstate.v1 import message_status_service_pb2 as pb
+from tests.bench.__main__ import serve, started
+from tests.bench.workload import event
+
+_CHANNELS: Final = 10
+_BATCH: Final = 500
+_DETAIL: Final = "d" * 850
+_WARM_EVENTS: Final = 5_000
+_LAST: Final = b"the last event"
+_OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1))
+
+Call: TypeAlias = "grpc.aio.UnaryStreamCall[bytes, bytes]"
+Watch: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[bytes, bytes]"
+
+
+class Load(NamedTuple):
+    """How many watch, from where, while how much is published."""
+
+    start: "pb.StartPoint.ValueType"
+    readers: int
+    stalled: int
+    events: int
+
+
+def resident(pid: int) -> int:
+    """The bytes of memory that a process has."""
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * getpagesize()
+
+
+def batch(first: int, end: int = 0) -> bytes:
+    """A request to publish some events of about 1 KiB; what ends at `end` has the last event."""
+    events = [event(number) for number in range(first, first + _BATCH)]
+    for each in events:
+        each.detail = _DETAIL
+    if first + _BATCH == end:
+        events[-1].detail = _LAST.decode()
+    return event_service_pb2.PublishEventsRequest(events=events).SerializeToString()
+
+
+async def opened(watches: Sequence[Watch], count: int, start: "pb.StartPoint.ValueType") -> list[Call]:
+    """So many watches, spread over the channels, each read once: then it stands at its start."""
+    request = pb.WatchEventsRequest(start_point=start).SerializeToString()
+    calls = [watches[number % len(watches)](request) for number in range(count)]
+    for call in calls:
+        await call.read()
+    return calls
+
+
+async def read_to_the_end(call: Call) -> None:
+    """Read everything up to the last event, decoding nothing."""
+    data = b""
+    while _LAST not in data:
+        read = await call.read()
+        assert isinstance(read, bytes), "the watch ended"
+        data = read
+
+
+async def measure(address: str, pid: int, load: Load) -> tuple[int, int]:
+    """Run it; gives the server's memory before the watches and after all that is read was read."""
+    async with AsyncExitStack() as open_channels:
+
+        async def channel() -> grpc.aio.Channel:
+            return await open_channels.enter_async_context(grpc.aio.insecure_channel(address, options=_OPTIONS))
+
+        publish: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = (await channel()).unary_unary(
+            "/msgstate.v1.EventService/PublishEvents"
+        )
+        watch = "/msgstate.v1.MessageStatusService/WatchEvents"
+        channels = [await channel() for _ in range(2 * _CHANNELS)]
+        watches: list[Watch] = [each.unary_stream(watch) for each in channels]
+        for first in range(0, _WARM_EVENTS, _BATCH):
+            await publish(batch(first))
+        before = resident(pid)
+        readers = await opened(watches[:_CHANNELS], load.readers, pb.START_POINT_NOW)
+        end = _WARM_EVENTS + load.events
+        reading = asyncio.gather(*map(read_to_the_end, readers))
+        stalled: list[Call] = []
+        for first in range(_WARM_EVENTS, end, _BATCH):
+            if not stalled and (load.start == pb.START_POINT_NOW or first >= end // 2):
+                stalled = await opened(watches[_CHANNELS:], load.stalled, load.start)
+            await publish(batch(first, end))
+        await reading
+        after = resident(pid)
+        for call in (*readers, *stalled):
+            call.cancel()
+    return before, after
+
+
+def run(load: Load) -> tuple[int, int]:
+    """Measure one load against a server of its own."""
+    with tempfile.TemporaryDirectory() as folder, started(*serve(Path(folder) / "stalled.db")) as (address, pid):
+        return asyncio.run(measure(address, pid, load))
+
+
+def main() -> None:
+    """Measure with and without those who never read."""
+    starts = {"live": pb.START_POINT_NOW, "earliest": pb.START_POINT_EARLIEST}
+    start, watchers, events = [*sys.argv[1:], *("live", "1000", "100000")[len(sys.argv) - 1 :]]
+    half = int(watchers) // 2
+    load = Load(starts[start], half, half, int(events))
+    began = time.perf_counter()
+    _, without = run(load._replace(stalled=0))
+    before, after = run(load)
+    seconds = time.perf_counter() - began
+    measured = {"before": before, "after": after, "without": without, "per_stalled": (after - without) / half}
+    print(json.dumps({**measured, "seconds": seconds}))  # noqa: T201
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Requests that are made to take long: one client must not hold up the others."""
+
+import time
+from collections.abc import Awaitable
+
+import grpc
+import pytest
+
+from msgstate.v1 import event_service_pb2
+from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate_server.domain.errors import InvalidRequest
+from msgstate_server.domain.limits import BATCH_BYTES
+from msgstate_server.rpc.event_batches import admit_batch
+from msgstate_server.rpc.list_requests import read_status_filter
+from tests.rpc.running import DEADLINE, Client
+from tests.rpc.samples import event, told
+
+INVALID = grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.parametrize("method", ["PublishEvents", "StreamEvents"])
+async def test_a_batch_of_too_many_bytes_is_refused_before_it_is_decoded(shared: Client, method: str) -> None:
+    """Four million events of no bytes are never made, which would take seconds and a gigabyte."""
+    body = (b"\x0a\x00" if method == "PublishEvents" else b"\x12\x00") * 4_000_000
+    path = f"/msgstate.v1.EventService/{method}"
+    if method == "PublishEvents":
+        answer: Awaitable[object] = shared.channel.unary_unary(path, bytes, bytes)(body, timeout=DEADLINE)
+    else:
+        answer = shared.channel.stream_stream(path, bytes, bytes)(iter([body]), timeout=DEADLINE).read()
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await answer
+
+    assert told(raised.value)[:3] == (INVALID, "BATCH_TOO_LARGE", "msgstate")
+    assert f"at most {BATCH_BYTES} bytes together; found {len(body)}" in (raised.value.details() or "")
+
+
+def test_a_filter_of_millions_of_values_is_refused_within_little_time() -> None:
+    """Of a list that is too long no more than its length is told."""
+    wanted = pb.MessageStatusFilter.FromString(b"\x0a\x80\x89\x7a" + b"\x01" * 2_000_000)
+    started = time.process_time()
+    with pytest.raises(InvalidRequest, match="found 2000000"):
+        read_status_filter(wanted)
+
+    assert time.process_time() - started < 0.1
+
+
+def test_of_a_list_that_is_too_long_only_the_first_are_looked_at() -> None:
+    """Aliases and metadata beyond what an event may have make no more violations."""
+    bad = event()
+    bad.aliases.extend([""] * 300)
+    for number in range(300):
+        bad.metadata[f"{number}\0"] = ""
+
+    batch = admit_batch(event_service_pb2.PublishEventsRequest(events=[bad]), 0)
+
+    fields = [violation.field.removeprefix("events[0].") for violation in batch.refused[0]]
+    assert fields == ["aliases", *(f"aliases[{index}]" for index in range(16)), *["metadata"] * 3]
