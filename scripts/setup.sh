@@ -1,5 +1,5 @@
 #!/bin/sh
-# Make the environment that a make target needs: setup.sh server|dev|generate|compat-oldest|compat-newest.
+# Make the environment that a make target needs: setup.sh server|dev|generate|fuzz|compat-oldest|compat-newest.
 # A second call with nothing changed does nothing and needs no network.
 set -eu
 cd "$(dirname "$0")/.."
@@ -105,6 +105,9 @@ generate)
     folder=.venv-generate
     inputs=protos/generator-requirements.txt
     set -- --requirement "$inputs" ;;
+fuzz)
+    folder=.venv-fuzz
+    set -- --constraint constraints.txt --only-binary atheris --editable '.[server]' atheris ;;
 compat-oldest)
     folder=.venv-compat-oldest
     set -- --constraint "$folder/oldest.txt" --editable . pytest pytest-asyncio pytest-xdist ;;
@@ -112,7 +115,7 @@ compat-newest)
     folder=.venv-compat-newest
     set -- --constraint constraints.txt --editable . pytest pytest-asyncio pytest-xdist ;;
 *)
-    fail "usage: setup.sh server|dev|generate|compat-oldest|compat-newest" ;;
+    fail "usage: setup.sh server|dev|generate|fuzz|compat-oldest|compat-newest" ;;
 esac
 # shellcheck disable=SC2086  # a list of names without spaces
 wanted="$PWD $(cksum $inputs)"

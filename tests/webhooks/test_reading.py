@@ -211,6 +211,19 @@ def test_half_a_character_costs_no_other_event(half: str) -> None:
     assert [problem.pointer for problem in submission.problems] == ["/events/1"]
 
 
+def test_half_a_character_leaves_numbers_as_they_came() -> None:
+    """A number beyond every float, or of many digits, stands beside half a character as it does without one."""
+    parts = [cloudmailin_event("open", message_id=name, details=["LARGE", "LONG", name]) for name in ("HALF", "x")]
+    body = json.dumps({"events": parts}).replace('"message_id": "HALF"', '"message_id": "1"').replace("HALF", "\\ud800")
+    body = body.replace('"LARGE"', "1e999").replace('"LONG"', "0.1234567890123456789")
+
+    reading = PROVIDERS["cloudmailin"].read(body.encode(), NOW)
+
+    details = [reported.event.attributes.detail for reported in reading.events]
+    assert details == ['["1e999","0.1234567890123456789","\\u0000"]', '["1e999","0.1234567890123456789","x"]']
+    assert reading.problems == []
+
+
 @every_provider
 def test_a_value_nested_deeply_but_readably_never_fails(provider: str) -> None:
     """At every depth a value is kept or is a problem, even where it can be decoded but not written again."""

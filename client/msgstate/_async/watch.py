@@ -10,6 +10,7 @@ from msgstate._async.transport import in_thread, settled
 from msgstate._keep import Keep, TokenFile
 from msgstate._start import Start
 from msgstate._values import Batch
+from msgstate.errors import InvalidRequest
 
 T = TypeVar("T")
 
@@ -26,7 +27,8 @@ class AsyncWatch(Generic[T]):
     `close`.
 
     Entering it, and iterating, raise `MsgstateError`, but a server that is away only while it was never reached;
-    OSError where the file that `keep` names cannot be read or written; and what a `keep` of the caller's raises.
+    OSError where the file that `keep` names cannot be read or written, ValueError where it holds no token; and what a
+    `keep` of the caller's raises.
     """
 
     def __init__(self, source: AsyncResuming[T], start: Start, keep: Keep | None) -> None:
@@ -99,8 +101,15 @@ class AsyncWatch(Generic[T]):
 
     async def _open(self) -> Batch[T]:
         if self._file is not None:
-            self._token = self._kept = self._file.read() or self._token
-        batch = self._batch = await self._source.begin(self._token or self._start)
+            self._kept = self._file.read()
+            self._file.require_writable()
+        try:
+            batch = self._batch = await self._source.begin(self._kept or self._token or self._start)
+        except InvalidRequest as error:
+            if self._file is not None and self._kept:
+                raise self._file.refused(error) from error
+            raise
+        self._token = self._kept or self._token
         self._given = 0
         # Without entries it is handled already, and NOW has become a place to come back to.
         await self._settle()

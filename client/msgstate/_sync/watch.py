@@ -11,6 +11,7 @@ from msgstate._start import Start
 from msgstate._sync.resuming import Resuming
 from msgstate._sync.transport import in_thread, settled
 from msgstate._values import Batch
+from msgstate.errors import InvalidRequest
 
 T = TypeVar("T")
 
@@ -27,7 +28,8 @@ class Watch(Generic[T]):
     `close`.
 
     Entering it, and iterating, raise `MsgstateError`, but a server that is away only while it was never reached;
-    OSError where the file that `keep` names cannot be read or written; and what a `keep` of the caller's raises.
+    OSError where the file that `keep` names cannot be read or written, ValueError where it holds no token; and what a
+    `keep` of the caller's raises.
     """
 
     def __init__(self, source: Resuming[T], start: Start, keep: Keep | None) -> None:
@@ -100,8 +102,15 @@ class Watch(Generic[T]):
 
     def _open(self) -> Batch[T]:
         if self._file is not None:
-            self._token = self._kept = self._file.read() or self._token
-        batch = self._batch = self._source.begin(self._token or self._start)
+            self._kept = self._file.read()
+            self._file.require_writable()
+        try:
+            batch = self._batch = self._source.begin(self._kept or self._token or self._start)
+        except InvalidRequest as error:
+            if self._file is not None and self._kept:
+                raise self._file.refused(error) from error
+            raise
+        self._token = self._kept or self._token
         self._given = 0
         # Without entries it is handled already, and NOW has become a place to come back to.
         self._settle()

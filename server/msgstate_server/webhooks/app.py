@@ -26,6 +26,8 @@ COMMIT_SECONDS: Final = 10.0
 """How long a request waits to be committed; the provider is then asked to send it again."""
 BUFFERED_BYTES: Final = 67_108_864
 """Bytes of all bodies that are being read at a time, since a signature can be judged only after its body."""
+READ_INLINE_BYTES: Final = 65_536
+"""Larger bodies are read in a thread."""
 PROBLEMS_NAMED: Final = 10
 
 _MICROSECONDS: Final = 1_000_000
@@ -59,7 +61,9 @@ class Webhooks:
         if provider not in PROVIDERS:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no provider of that name; known: {_known()}.")
         body = await self._authenticated_body(request, self._credentials.get((provider, account), Credentials()))
-        intake = take_in(Payload(provider, account, self._clock(), body))
+        payload = Payload(provider, account, self._clock(), body)
+        # What takes long to read must not hold up everybody else.
+        intake = take_in(payload) if len(body) <= READ_INLINE_BYTES else await asyncio.to_thread(take_in, payload)
         submission = intake.submission
         outcomes: Sequence[Outcome] = ()
         if submission.candidates or submission.problems:

@@ -1,6 +1,7 @@
 """Emailit's webhooks since February 2026: an array of `{"event_id", "type", "data": {"object": {...}}}`."""
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Final
 
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
@@ -45,6 +46,7 @@ _OF_ALL_RECIPIENTS: Final = frozenset({"email.accepted", "email.scheduled", "ema
 _TIMES: Final = ("timestamp", "unsubscribed_at", "resubscribed_at", "updated_at")
 _MADE: Final = frozenset({"email.accepted", "email.scheduled"})
 _EMAIL: Final = "email"
+_META_PAIRS: Final = 1_000
 
 
 def events(provider: str, word: str, part: dict[str, object], received_time: int) -> Sequence[Event]:
@@ -139,4 +141,5 @@ def _meta(meta: object) -> dict[str, str]:
     """The sender's own metadata, each pair under `meta.`."""
     if not isinstance(meta, dict):
         return texts({"meta": meta})
-    return texts({f"meta.{key}": value for key, value in meta.items()})
+    # Far more than an event has room for: each of its recipients' events looks through all of them.
+    return texts({f"meta.{key}": value for key, value in islice(meta.items(), _META_PAIRS)})

@@ -1,0 +1,79 @@
+"""Bodies that are made to take long: one client must not hold up the others."""
+
+import json
+import threading
+import time
+
+import httpx
+import pytest
+
+from msgstate_server.domain.decision import Intake, Payload
+from msgstate_server.domain.limits import WEBHOOK_BYTES
+from msgstate_server.webhooks import app
+from msgstate_server.webhooks.credentials import Credentials
+from msgstate_server.webhooks.intake import take_in
+from tests.webhooks.conftest import RecordedIngest
+from tests.webhooks.samples import NOW, cloudmailin, emailit_v2
+
+CPU_SECONDS = 3.0
+"""Far more than any of these takes, and a quarter of what each took before it was bounded."""
+LONG_NUMBER = b"9" * 999
+ITEMS = WEBHOOK_BYTES // 1_000
+COSTLY = {
+    "brackets": b"[" * WEBHOOK_BYTES,
+    "pairs": b"[]" * (WEBHOOK_BYTES // 2),
+    "deep pairs": b"[" * 100 + b"[]," * (WEBHOOK_BYTES // 3 - 100) + b"]" * 100,
+    "strings": b"[" + b'"",' * (WEBHOOK_BYTES // 3 - 1) + b"x]",
+    "numbers": b"[" + b",".join([LONG_NUMBER] * (ITEMS - 1)) + b",x]",
+    "escapes": b'["' + b"\\\\" * (WEBHOOK_BYTES // 2 - 20) + b'\\ud800"]',
+}
+
+
+def taken_in(body: bytes) -> tuple[Intake, float]:
+    """What a body of Emailit's holds, and how many seconds of CPU it took to find out."""
+    assert len(body) <= WEBHOOK_BYTES
+    started = time.process_time()
+    intake = take_in(Payload("emailit", "", NOW, body))
+    return intake, time.process_time() - started
+
+
+@pytest.mark.parametrize("kind", COSTLY)
+def test_a_body_made_to_take_long_does_not(kind: str) -> None:
+    """The largest body of nothing but brackets, texts or numbers is refused within little time."""
+    intake, seconds = taken_in(COSTLY[kind])
+
+    assert len(intake.submission.problems) == 1
+    assert seconds < CPU_SECONDS
+
+
+def test_metadata_beyond_all_room_is_not_looked_at_for_each_recipient() -> None:
+    """An email to 50 recipients with 300,000 pairs of metadata gives each as many as fit, marked as cut."""
+    meta = {f"{number:x}": "v" for number in range(300_000)}
+    part = emailit_v2("email.accepted", to=[f"{number}@example.com" for number in range(50)])
+    part = {**part, "data": None, "object": {**part["object"], "meta": meta}}
+
+    intake, seconds = taken_in(json.dumps([part]).encode())
+
+    found = [candidate.event.attributes.metadata for candidate in intake.submission.candidates]
+    assert [29 + 1] * 50 == [len(metadata) for metadata in found]
+    assert all(metadata["msgstate.cut"] == "metadata" for metadata in found)
+    assert seconds < CPU_SECONDS
+
+
+@pytest.mark.parametrize(("size", "inline"), [(app.READ_INLINE_BYTES, True), (app.READ_INLINE_BYTES + 1, False)])
+async def test_a_large_body_is_read_beside_the_loop(size: int, inline: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes long to read is read in a thread of its own, what is quick is not."""
+    threads: list[threading.Thread] = []
+
+    def take_in_and_tell(payload: Payload) -> Intake:
+        threads.append(threading.current_thread())
+        return take_in(payload)
+
+    monkeypatch.setattr(app, "take_in", take_in_and_tell)
+    credentials = {("cloudmailin", ""): Credentials(basic=("user:password",))}
+    transport = httpx.ASGITransport(app.build_app(RecordedIngest(), credentials, lambda: NOW, lambda: True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://msgstate", auth=("user", "password")) as client:
+        answer = await client.post("/webhooks/cloudmailin", content=cloudmailin("open").ljust(size))
+
+    assert answer.status_code == 200
+    assert [inline] == [thread is threading.current_thread() for thread in threads]
