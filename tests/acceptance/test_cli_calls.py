@@ -211,6 +211,26 @@ def test_publish_refuses_bad_lines_and_goes_on(server: ServerProcess) -> None:
     ]
 
 
+@pytest.mark.parametrize("line", ['{"type": 1e999}', '{"\\ud800": 1}', '{"messageId": "\\ud800"}', '{"a":' * 5_000])
+def test_publish_refuses_a_line_that_json_allows_and_no_event_holds(server: ServerProcess, line: str) -> None:
+    """A number without end, half a character and a value without end cost their own line alone."""
+    good = event("odd-lines", "a@b.example", "SENT")
+
+    result = call(server, "publish", "-", stdin=f"{line}\n{good}")
+
+    assert (result.returncode, result.stderr) == (1, "")
+    assert result.stdout.startswith("line 1: is not an Event in JSON")
+    assert result.stdout.endswith(" 1 refused\n")
+
+
+def test_publish_reads_a_file_that_starts_with_a_mark_of_byte_order(server: ServerProcess, tmp_path: Path) -> None:
+    """What some editors put before the first line is no part of it."""
+    file = tmp_path / "events.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + event("marked", "a@b.example", "SENT").encode())
+
+    assert call(server, "publish", str(file)).stdout == "1 accepted, 0 duplicates, 0 refused\n"
+
+
 @pytest.mark.parametrize("length", [0, 2_000])
 def test_publish_cuts_batches_by_number_and_size(server: ServerProcess, length: int) -> None:
     """More lines and more bytes than one request may hold are published all the same, and safely a second time."""

@@ -121,6 +121,11 @@ def test_a_variable_that_is_misspelt_and_a_file_that_all_may_read_are_told(confi
     [
         ('grpc = "nowhere"', "grpc: must be HOST:PORT"),
         ("store = ", "is not TOML"),
+        ("a = " + "[" * 5_000, "is nested too deeply"),
+        ("a = " + "9" * 5_000, "is not TOML"),
+        ('grpc = "a\\u0000:1"', "grpc: must be HOST:PORT"),
+        (f'grpc = "{"a" * 300}:1"', "grpc: must be HOST:PORT"),
+        (f'grpc = "a:{"9" * 5_000}"', "grpc: must be HOST:PORT"),
         ('[webhooks.pigeon]\nbasic = ["a:b"]', "[webhooks.pigeon] is of no provider that is known"),
     ],
 )

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import re
 import shlex
@@ -6,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from msgstate_server.store.sqlite import SqliteStore
 from tests.acceptance.cli_session import Session, event, kind, serving
 from tests.acceptance.in_process import run
 from tests.acceptance.terminal import run_in_terminal, widest
+from tests.builders import append
+from tests.builders import event as an_event
 
 ROW = re.compile(r"(\S+Z)  #(\d+) +(\S+) +(\S+) ([→·]) (\S+) +(.+)")
 LONG = "x" * 300
@@ -75,6 +79,31 @@ def test_an_id_that_looks_like_an_option(session: Session) -> None:
         "EVENT_TYPE_SENT",
         "EVENT_TYPE_OPENED",
     ]
+
+
+async def write_compacted(database: Path) -> None:
+    """A store in which one recipient's events are gone from the log, and another's are not."""
+    store = await SqliteStore.open(database)
+    await append(store, an_event(recipient="a@b.example"), an_event(recipient="b@b.example"))
+    await store.compact(store.head.commit_time + 1, 0, 100)
+    await append(store, an_event(recipient="b@b.example", event_id="late"), an_event(recipient="c@b.example"))
+    await store.close()
+
+
+def test_events_that_are_gone(tmp_path: Path) -> None:
+    """Beside what is left, standard error says what is not; `status` says it of each recipient, and JSON has it."""
+    asyncio.run(write_compacted(tmp_path / "msgstate.db"))
+    for session in serving(tmp_path):
+        history, status, as_json = (
+            session.call(*words) for words in (("history", "m"), ("status", "m"), ("history", "m", "--json"))
+        )
+        cut = session.call("history", "m", "--recipient", "c@b.example")
+
+    assert re.findall(r"#(\d)", history.stdout) == ["3", "4"]
+    told = re.fullmatch(r"events before (\S+Z) are no longer kept of 2 of 3 recipients: see .*\n", history.stderr)
+    assert told
+    assert status.stdout.count(f"    events before {told[1]} are no longer kept\n") == 2
+    assert (as_json.stderr, cut.stderr) == ("", "")
 
 
 def test_an_event_of_long_ago_says_so(session: Session) -> None:

@@ -127,6 +127,16 @@ def test_a_file_that_cannot_keep_a_token_is_one_line(session: Session, file: str
     assert len(result.stderr.splitlines()) == 1
 
 
+def test_a_file_whose_token_is_refused_is_named(session: Session, tmp_path: Path) -> None:
+    """A token that no server gave out is refused with the name of the file that it stands in."""
+    (tmp_path / "odd.token").write_text("A" * 48)
+
+    result = session.call("watch", "--max", "1", "--keep", "odd.token", folder=tmp_path)
+
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "resume_token in odd.token: must be a token that msgstate gave out" in result.stderr
+
+
 def test_a_watch_outlives_its_server(watching: Callable[..., Watching], tmp_path: Path) -> None:
     """A server that is killed and started again costs a watch one line on standard error, and not one transition."""
     store = tmp_path / "msgstate.db"

@@ -1,0 +1,26 @@
+"""What servers wrote on standard error, and what of it only a bug makes them write."""
+
+import json
+import re
+from typing import Final
+
+from tests.robustness.history import Finding
+
+_DISK: Final = ("the database cannot be written", "the database cannot be read")
+"""What a server may say where a disk fails."""
+_CLIENT_LEFT: Final = re.compile(
+    r"^ERROR:grpc\._cython\.cygrpc:ExecuteBatchError raised.*?^grpc\._cython\.cygrpc\.ExecuteBatchError[^\n]*$",
+    re.MULTILINE | re.DOTALL,
+)
+"""What gRPC itself logs, traceback and all, where a connection is lost while a response goes out."""
+_SHOWN: Final = 5
+
+
+def faults_in(log: str) -> list[Finding]:
+    """The first of the errors that have no excuse."""
+    lines = log.splitlines()
+    records = [json.loads(line) for line in lines if line.startswith("{")]
+    told = [str(each) for each in records if each["level"] == "error" and each["event"] not in _DISK]
+    rest = _CLIENT_LEFT.sub("", "\n".join(line for line in lines if not line.startswith("{")))
+    told += [rest.strip()] if rest.strip() else []
+    return [Finding("servers_log_no_fault", each[:2_000]) for each in told[:_SHOWN]]

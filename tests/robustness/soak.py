@@ -1,0 +1,45 @@
+"""`make soak`: every part of the proof, for as long as asked.
+
+`python -m tests.robustness.soak MINUTES [SEED]` prints a table of what was counted and found, then the same as one line
+of JSON; it exits with 1 where anything was found.
+"""
+
+import random
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+
+from tests.robustness.parts import LANES, Part
+from tests.robustness.report import Report
+
+
+def soak(seconds: float, seed: int) -> Report:
+    """Run every part; shares are of `seconds`."""
+    total = Report()
+    with (
+        ProcessPoolExecutor(len(LANES), get_context("spawn"), max_tasks_per_child=1) as processes,
+        ThreadPoolExecutor(len(LANES)) as lanes,
+    ):
+
+        def run(lane: Sequence[Part]) -> list[Report]:
+            return [processes.submit(part.run, seconds * part.share, seed).result() for part in lane]
+
+        for reports in lanes.map(run, LANES):
+            for report in reports:
+                total.add(report)
+    return total
+
+
+def main() -> None:
+    """Soak for as many minutes as asked."""
+    minutes, seed = float(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else random.getrandbits(32)
+    sys.stdout.write(f"seed {seed}, {minutes:g} minutes\n")
+    sys.stdout.flush()
+    report = soak(minutes * 60, seed)
+    sys.stdout.write(f"{report.table()}\n{report.to_json()}\n")
+    sys.exit(1 if report.findings else 0)
+
+
+if __name__ == "__main__":
+    main()
