@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo serve test test-all check lint fmt generate verify compat bench diagram server-environment \
+.PHONY: help demo serve test test-all check lint fmt generate verify compat bench soak diagram server-environment \
 	dev-environment generate-environment
 
 # Two targets may want the same environment at once.
@@ -48,6 +48,9 @@ compat: dev-environment ## Test the client with the oldest and the newest librar
 
 bench: dev-environment ## Measure (ROW=name: one row of the table)
 	@.venv/bin/python -m tests.bench $(ROW)
+
+soak: dev-environment ## Prove it under faults, power cuts and bad input (MINUTES=10 SEED=1)
+	@.venv/bin/python -m tests.robustness.soak $(or $(MINUTES),10) $(SEED)
 
 diagram: server-environment ## Draw the lifecycle into docs/lifecycle.mmd
 	@.venv/bin/msgstate diagram >docs/lifecycle.mmd.new && mv docs/lifecycle.mmd.new docs/lifecycle.mmd

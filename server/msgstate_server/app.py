@@ -13,17 +13,21 @@ from starlette.applications import Starlette
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.ingest import Ingest, Quarantine
+from msgstate_server.retention import ROWS, SWEEP_SECONDS, Periods, Retention
 from msgstate_server.rpc.server import RpcServer
-from msgstate_server.settings import ProviderSettings, Settings, SettingsError, split_address
+from msgstate_server.settings import RETENTION, ProviderSettings, Settings, SettingsError, read_period, split_address
 from msgstate_server.store.opening import open_store
 from msgstate_server.watch import PAGE, WINDOW, Watches
 from msgstate_server.webhooks.app import build_app
 from msgstate_server.webhooks.credentials import Credentials
+from msgstate_server.webhooks.heads import BoundedHeads
 from msgstate_server.webhooks.intake import take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
 
 GRACE_SECONDS: Final = 3.0
-"""How long calls that run may take to end when the service stops."""
+"""How long calls that run may take to end when the service stops, what they wait for to be committed included."""
+_COMMIT_SECONDS: Final = 2.0
+"""How much of it the commits may take; the rest is left to watches, for their last checkpoint."""
 
 _log = structlog.get_logger("msgstate.app")
 
@@ -42,6 +46,8 @@ class Tuning(NamedTuple):
 
     watch_window: int = WINDOW
     watch_page: int = PAGE
+    retention_seconds: float = SWEEP_SECONDS
+    retention_rows: int = ROWS
 
 
 _USUAL: Final = Tuning()
@@ -87,7 +93,14 @@ class Service:
             self._http = _HttpServer(build_app(self._ingest, credentials, self._clock, lambda: self._ready))
             self._serving = asyncio.create_task(self._http.serve([listener]))
             await self._http.wait_until_listening(self._serving)
-            self._background = [asyncio.create_task(self._ingest.run()), asyncio.create_task(self._watches.run())]
+            retention = Retention(
+                self._store,
+                _periods(self._settings),
+                self._clock,
+                self._tuning.retention_seconds,
+                self._tuning.retention_rows,
+            )
+            self._background = [asyncio.create_task(part.run()) for part in (self._ingest, self._watches, retention)]
             opened.pop_all()
         self.grpc_address = _with_port(self._settings.grpc, port)
         self.http_address = _with_port(self._settings.http, listener.getsockname()[1])
@@ -106,17 +119,26 @@ class Service:
             raise RuntimeError("a part of the service ended by itself")
 
     async def stop(self) -> None:
-        """Take no more, commit what was taken, let watches send a last checkpoint, then close."""
+        """Take no more, commit what was taken, let watches send a last checkpoint, then close.
+
+        What could not be committed in time is not acknowledged.
+        """
         self._ready = False
+        loop = asyncio.get_running_loop()
+        end = loop.time() + GRACE_SECONDS
         await self._rpc.drain()
         self._http.should_exit = True
         self._ingest.drain()
-        committing, following = self._background
-        await asyncio.wait([committing])
+        committing, following, deleting = self._background
+        deleting.cancel()
+        await asyncio.wait([committing], timeout=_COMMIT_SECONDS)
+        if not committing.done():
+            _log.error("what was taken cannot be committed in time; its senders are told to send it again")
+            committing.cancel()
         self._watches.drain()
-        await self._rpc.stop(GRACE_SECONDS)
+        await self._rpc.stop(end - loop.time())
         following.cancel()
-        await asyncio.gather(self._serving, following, return_exceptions=True)
+        await asyncio.gather(self._serving, committing, following, deleting, return_exceptions=True)
         await self._store.close()
         _log.info("stopped", position=self._store.head.position)
 
@@ -127,6 +149,7 @@ class _HttpServer(uvicorn.Server):
     def __init__(self, app: Starlette) -> None:
         config = uvicorn.Config(
             app,
+            http=BoundedHeads,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -166,6 +189,11 @@ def _credentials(webhooks: dict[str, ProviderSettings]) -> dict[tuple[str, str],
         for name, account in own.accounts.items():
             credentials[provider, name] = Credentials(account.basic, account.secrets)
     return credentials
+
+
+def _periods(settings: Settings) -> Periods:
+    """How long things are kept; raises `SettingsError`."""
+    return Periods(*(read_period(name, getattr(settings, name)) for name in RETENTION))
 
 
 def _listen(address: str) -> socket.socket:

@@ -1,5 +1,6 @@
 """What can be set, where from, and what it is otherwise: a flag, then a variable, then the file, then the default."""
 
+import math
 import re
 import tomllib
 from collections.abc import Mapping
@@ -12,6 +13,12 @@ from msgstate_server.domain.limits import PROVIDER_PATTERN
 
 _T = TypeVar("_T")
 PROVIDERS_WITH_SIGNATURES: Final = frozenset({"emailit"})
+_UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+_MICROSECONDS: Final = 1_000_000
+_SHORTEST_LOG_DAYS: Final = 7
+"""Providers repeat a webhook for days: what is repeated must find the event that it repeats."""
+RETENTION: Final = ("log_retention", "status_retention", "payload_retention")
+"""The settings that say how long things are kept."""
 
 
 class SettingsError(Exception):
@@ -32,11 +39,14 @@ class ProviderSettings(AccountSettings, forbid_unknown_fields=True, frozen=True)
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Everything that `msgstate serve` can be told."""
+    """Everything that `msgstate serve` can be told; `read_period` says how the periods of retention are written."""
 
     store: str = "sqlite:///msgstate.db"
     grpc: str = "127.0.0.1:50051"
     http: str = "127.0.0.1:8080"
+    log_retention: str = "90d"
+    status_retention: str = "400d"
+    payload_retention: str = "30d"
     webhooks: dict[str, ProviderSettings] = {}
 
 
@@ -65,13 +75,16 @@ def _read(config: Path) -> dict[str, object]:
         return tomllib.loads(config.read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"cannot read {config}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise SettingsError(f"{config} is nested too deeply for TOML") from error
+    except ValueError as error:
         raise SettingsError(f"{config} is not TOML: {error}") from error
 
 
 def _check(settings: Settings) -> None:
     for name in ("grpc", "http"):
         split_address(name, getattr(settings, name))
+    _check_retention(settings)
     for provider, own in settings.webhooks.items():
         sections: dict[str, AccountSettings] = {f"webhooks.{provider}": own}
         sections |= {f"webhooks.{provider}.accounts.{name}": account for name, account in own.accounts.items()}
@@ -80,6 +93,38 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(f"webhooks.{provider}.accounts.{name}: must be 1 to 64 of a-z, 0-9, '_' and '-'")
         for section, credentials in sections.items():
             _check_credentials(section, provider, credentials)
+
+
+def _check_retention(settings: Settings) -> None:
+    log, status, _ = (_length(settings, name) for name in RETENTION)
+    if log < _SHORTEST_LOG_DAYS * _UNITS["d"] * _MICROSECONDS:
+        raise SettingsError(
+            f"log_retention: must be at least {_SHORTEST_LOG_DAYS}d, since a webhook that comes again finds its event "
+            f"in the log alone; found {settings.log_retention!r}"
+        )
+    if status < log:
+        raise SettingsError(
+            f"status_retention: must not be shorter than log_retention ({settings.log_retention}): keep statuses as "
+            f"long or longer, or the log less long; found {settings.status_retention!r}"
+        )
+
+
+def _length(settings: Settings, name: str) -> float:
+    period = read_period(name, getattr(settings, name))
+    return math.inf if period is None else period
+
+
+def read_period(name: str, text: str) -> int | None:
+    """A length of time such as 90d or 36h, in microseconds; None where it is for ever. Raises `SettingsError`."""
+    if text == "forever":
+        return None
+    number, unit = text[:-1], text[-1:]
+    if unit not in _UNITS or not re.fullmatch(r"[1-9][0-9]{0,5}", number):
+        raise SettingsError(
+            f"{name}: must be a number of days, hours, minutes or seconds, as in 90d, 36h, 30m and 10s, or forever; "
+            f"found {text!r}"
+        )
+    return int(number) * _UNITS[unit] * _MICROSECONDS
 
 
 def _check_credentials(section: str, provider: str, credentials: AccountSettings) -> None:
@@ -96,6 +141,14 @@ def _check_credentials(section: str, provider: str, credentials: AccountSettings
 def split_address(name: str, address: str) -> tuple[str, int]:
     """Host and port of `HOST:PORT`, where an IPv6 host is in brackets; raises `SettingsError`."""
     host, colon, port = address.rpartition(":")
-    if not colon or not host or not port.isascii() or not port.isdecimal() or int(port) > 65535:  # noqa: PLR2004
+    if not colon or not _is_host(host) or not re.fullmatch("[0-9]{1,5}", port) or int(port) > 65535:  # noqa: PLR2004
         raise SettingsError(f"{name}: must be HOST:PORT, for example 127.0.0.1:8080; found {address!r}")
     return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def _is_host(host: str) -> bool:
+    """Whether the system can be asked for it: what is none raises all kinds of errors there."""
+    try:
+        return bool(host.encode("idna")) and "\0" not in host
+    except UnicodeError:
+        return False

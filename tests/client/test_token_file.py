@@ -1,5 +1,6 @@
 """The file in which a watch keeps its token."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,31 @@ def test_nothing_is_read_where_nothing_is(tmp_path: Path, content: str | None) -
         (tmp_path / "token").write_text(content)
 
     assert "" == TokenFile(tmp_path / "token").read()
+
+
+def test_what_is_no_text_is_named(tmp_path: Path) -> None:
+    """A file that holds something else than a token raises ValueError with its name and the mend."""
+    path = tmp_path / "token"
+    path.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(ValueError, match=r"token holds something else than a token: name another file"):
+        TokenFile(path).read()
+
+
+def test_whether_it_can_be_written_is_known_before_there_is_a_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder that takes no new file raises OSError; one that does is left as it was."""
+    file = TokenFile(tmp_path / "token")
+    file.require_writable()
+    assert [] == list(tmp_path.iterdir())
+
+    def refuse(**_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    with pytest.raises(OSError, match="Read-only"):
+        file.require_writable()
 
 
 def test_a_failed_write_leaves_what_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

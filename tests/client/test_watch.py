@@ -277,9 +277,11 @@ def test_a_watch_of_another_log_has_diverged(client: Client, connect: Connect, o
 
 
 def test_a_token_that_is_none_is_invalid(log: Log, tmp_path: Path) -> None:
-    """A token that msgstate did not give out raises InvalidRequest, also from a file."""
+    """A token that msgstate did not give out raises InvalidRequest; one from a file, with the file's name."""
     keep = tmp_path / "token"
     keep.write_text("nonsense")
-    for watch in (log.client.watch("nonsense"), log.client.watch(keep=keep)):
-        with pytest.raises(msgstate.InvalidRequest, match="resume_token"), watch:
-            pass
+    with pytest.raises(msgstate.InvalidRequest, match=r"^resume_token"), log.client.watch("nonsense"):
+        pass
+    with pytest.raises(msgstate.InvalidRequest, match=f"^{keep}: resume_token") as raised, log.client.watch(keep=keep):
+        pass
+    assert [f"resume_token in {keep}"] == [field for field, _ in raised.value.violations]

@@ -98,17 +98,24 @@ async def test_read_log_beyond_the_end(store: Store) -> None:
     assert await store.read_log(99, 10) == []
 
 
-async def test_last_position_before(place: Place) -> None:
+async def test_last_before(place: Place) -> None:
     """The last row committed before a time: none, one between, one of several at an equal time, the last."""
     store = place.store
-    assert await store.last_position_before(NOW) == 0
+    assert await store.last_before(NOW) == (0, EMPTY_FINGERPRINT)
     committed = [NOW, NOW, NOW + 10, NOW + 20, NOW + 20, NOW + 20, NOW + 30]
     for number, now in enumerate(committed):
         place.clock.now = now
         await append(store, event(event_id=str(number)))
     for time in (0, NOW - 1, *range(NOW, NOW + 32), 2**63 - 1):
         expected = sum(commit_time < time for commit_time in committed)
-        assert await store.last_position_before(time) == expected, time - NOW
+        assert await store.last_before(time) == (expected, await store.fingerprint_at(expected)), time - NOW
+
+
+async def test_fingerprint_at(store: Store) -> None:
+    """Every position has its row's fingerprint, and the one before the first has that of no row."""
+    await append(store, *numbered(5))
+    expected = [EMPTY_FINGERPRINT, *(entry.fingerprint for entry in await store.read_log(0, 10))]
+    assert expected == [await store.fingerprint_at(position) for position in range(6)]
 
 
 async def test_two_stores_do_not_meet(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -7,7 +7,7 @@ from msgstate_server.settings import Settings
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text()
-ROWS = re.findall(r"^\| `(\w+)` \| (?:`(--\w+)`)? ?\| (?:`(\w+)`)? ?\| `?([^`|]+)`? \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| `(\w+)` \| (?:`(--[\w-]+)`)? ?\| (?:`(\w+)`)? ?\| `?([^`|]+)`? \|$", PAGE, re.MULTILINE)
 
 
 def test_the_table_of_settings_is_that_of_the_code() -> None:

@@ -7,7 +7,7 @@ from msgstate.v1 import status_pb2
 from msgstate_server.cli.text import reason_words, time_text
 
 _TIME: Final = "_time"
-_OF_THE_LOG: Final = ("create_time", "update_time")
+_OF_THE_LOG: Final = ("create_time", "update_time", "compact_time")
 
 
 def times(status: status_pb2.RecipientStatus) -> Iterator[str]:
@@ -23,6 +23,8 @@ def facts(status: status_pb2.RecipientStatus) -> Iterator[str]:
     if status.open_count or status.click_count:
         yield f"opens {status.open_count}, clicks {status.click_count}"
     yield f"version {status.version}, last moved at #{status.position}"
+    if status.HasField("compact_time"):
+        yield f"events before {time_text(status.compact_time)} are no longer kept"
 
 
 def notes(status: status_pb2.RecipientStatus) -> Iterator[str]:

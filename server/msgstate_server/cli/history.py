@@ -2,11 +2,12 @@
 
 import click
 
+from msgstate import MessageStatus
 from msgstate_server.cli.happening import of_entry
 from msgstate_server.cli.options import examples, json_option, provider_option, server_option
 from msgstate_server.cli.pages import Listing, Page, page, paged, read
 from msgstate_server.cli.server_call import connect
-from msgstate_server.cli.text import json_line
+from msgstate_server.cli.text import json_line, time_text
 from msgstate_server.cli.timeline import Timeline
 
 
@@ -55,6 +56,8 @@ def command(  # noqa: PLR0913  (one parameter per option)
 def _show(message_id: str, provider: str, recipient: str, part: Page, listing: Listing) -> None:
     timeline = Timeline(with_message=False)
     with connect(listing.server) as client:
+        if not listing.as_json and not part.token:
+            _tell_what_is_gone(client.get_status(message_id, provider, recipient).status)
         pages = read(
             part,
             listing,
@@ -68,3 +71,13 @@ def _show(message_id: str, provider: str, recipient: str, part: Page, listing: L
                     click.echo(json_line(entry))
                 else:
                     timeline.show(of_entry(entry))
+
+
+def _tell_what_is_gone(status: MessageStatus) -> None:
+    """Say on standard error that the history is not whole."""
+    compacted = [each for each in status.recipients if each.HasField("compact_time")]
+    if compacted:
+        latest = max((each.compact_time for each in compacted), key=lambda time: (time.seconds, time.nanos))
+        whose = "all" if len(compacted) == len(status.recipients) else f"{len(compacted)} of {len(status.recipients)}"
+        text = f"events before {time_text(latest)} are no longer kept of {whose} recipients: see `msgstate status`"
+        click.echo(text, err=True)

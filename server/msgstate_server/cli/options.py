@@ -60,6 +60,13 @@ def serve_options(function: _Function) -> _Function:
     for option in (
         click.option("--config", envvar="MSGSTATE_CONFIG", metavar="FILE", show_envvar=True,
                      type=click.Path(path_type=Path), help="A TOML file; webhook credentials stand only there."),
+        _setting("payload-retention", "PERIOD",
+                 f"How long the raw bodies of webhooks are kept.  [default: {default.payload_retention}]"),
+        _setting("status-retention", "PERIOD",
+                 f"How long a recipient is kept after its last event.  [default: {default.status_retention}]"),
+        _setting("log-retention", "PERIOD",
+                 "How long events are kept after their recipient's last one: 90d, 240h, forever.  "
+                 f"[default: {default.log_retention}]"),
         _setting("http", "HOST:PORT", f"Where webhooks come in.  [default: {default.http}]"),
         _setting("grpc", "HOST:PORT", f"Where the gRPC services listen.  [default: {default.grpc}]"),
         _setting("store", "URL", f"Where events are kept.  [default: {default.store}]"),
@@ -69,9 +76,8 @@ def serve_options(function: _Function) -> _Function:
 
 
 def _setting(name: str, kind: str, description: str) -> Callable[[_Function], _Function]:
-    return click.option(
-        f"--{name}", envvar=f"MSGSTATE_{name.upper()}", metavar=kind, show_envvar=True, help=description
-    )
+    variable = f"MSGSTATE_{name.upper().replace('-', '_')}"
+    return click.option(f"--{name}", envvar=variable, metavar=kind, show_envvar=True, help=description)
 
 
 json_option = click.option(

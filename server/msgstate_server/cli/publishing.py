@@ -1,10 +1,11 @@
 """What `msgstate publish` reads: lines of JSON, or a saved webhook."""
 
-import json
 import time
+from codecs import BOM_UTF8
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+import msgspec
 from google.protobuf.json_format import ParseDict, ParseError
 
 from msgstate import Event
@@ -37,7 +38,8 @@ def _read(number: int, text: bytes) -> Part:
     event = Event()
     place = {"line": number}
     try:
-        value = json.loads(text)
+        # Stricter than Python's own: neither half a character nor a number without end may reach protobuf.
+        value = msgspec.json.decode(text.removeprefix(BOM_UTF8))
         if not isinstance(value, dict):
             return Part(place, event, "must be one JSON object, an Event")
         ParseDict(value, event)

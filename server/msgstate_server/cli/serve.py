@@ -27,7 +27,7 @@ _log = structlog.get_logger("msgstate.cli")
     ),
 )
 @serve_options
-def command(store: str | None, grpc: str | None, http: str | None, config: Path | None) -> None:
+def command(config: Path | None, **given: str | None) -> None:
     """Run the server.
 
     A flag wins over its variable, the variable over the file, the file over the default. Port 0 takes a free one. Once
@@ -36,7 +36,7 @@ def command(store: str | None, grpc: str | None, http: str | None, config: Path 
     """
     configure_logging()
     try:
-        asyncio.run(_serve(load(config, {"store": store, "grpc": grpc, "http": http})))
+        asyncio.run(_serve(load(config, given)))
     except SettingsError as error:
         raise Failed(str(error), USAGE) from error
     except CannotStart as error:

@@ -146,8 +146,8 @@ def _resumable(watch: Watch[Transition] | Watch[LogEntry], wanted: Wanted) -> It
         with watch:
             opened = True
             yield
-    except (OSError, UnicodeDecodeError) as error:
-        if wanted.keep is None or (isinstance(error, OSError) and error.filename is None):
+    except (OSError, ValueError) as error:
+        if wanted.keep is None or (error.filename is None if isinstance(error, OSError) else opened):
             raise
         reason = error.strerror if isinstance(error, OSError) else "it holds something else"
         raise Failed(f"cannot keep the watch's place in {wanted.keep} ({reason}): name another file") from error

@@ -64,9 +64,18 @@ class PayloadNotFound(MsgstateError):
 
 
 class PositionCompacted(MsgstateError):
-    """A watch would start below the retained log; the metadata has the earliest position."""
+    """What is asked for is below the retained log; the metadata has the earliest position."""
 
     reason = "POSITION_COMPACTED"
+
+    def __init__(self, floor: int) -> None:
+        """`floor` is the last position of which the row may be gone."""
+        earliest = str(floor + 1)
+        super().__init__(
+            f"the log is kept from position {earliest} on; read the statuses anew and watch from the token that comes "
+            "with them, or from EARLIEST",
+            earliest_position=earliest,
+        )
 
 
 class HistoryDiverged(MsgstateError):

@@ -63,7 +63,8 @@ def fingerprint(position: int, key: str, commit_time: int, after: Evidence, vers
 class Head(msgspec.Struct, frozen=True):
     """Where the log stands: its last position, that row's commit time and fingerprint, and how far it was cut.
 
-    Rows up to `floor` may be gone; `floor_fingerprint` is that of the row which stood there. `log_id` names the log.
+    Rows up to `floor` may be gone; `floor_fingerprint` and `floor_time` are the fingerprint and the commit time of the
+    row which stood there. `log_id` names the log.
     """
 
     log_id: bytes
@@ -72,3 +73,4 @@ class Head(msgspec.Struct, frozen=True):
     fingerprint: bytes
     floor: int
     floor_fingerprint: bytes
+    floor_time: int = 0

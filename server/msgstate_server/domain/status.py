@@ -1,7 +1,7 @@
 """What is known about one recipient of one message: its state and the facts beside it, folded from its events.
 
 Every fact but version, position, create and update time is a minimum, a maximum, a count or a union over the events,
-so the order in which they came cannot show.
+so the order in which they came cannot show. `compact_time` alone is no fold: the store sets it.
 """
 
 from typing import Final
@@ -37,7 +37,8 @@ _STRENGTH: Final = {EventType.BOUNCED: 0, EventType.EXPIRED: 1, EventType.ERRORE
 class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
     """The state machine of `(provider, message_id, recipient)` and its facts; times in microseconds since 1970.
 
-    `position` is that of the last transition in the log; 0 before the first event.
+    `position` is that of the last transition in the log; 0 before the first event. `compact_time` is when the events
+    so far were last deleted from the log; None where all are retained.
     """
 
     provider: str
@@ -62,6 +63,7 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
     aliases: list[str] = []
     create_time: int = 0
     update_time: int = 0
+    compact_time: int | None = None
 
     @property
     def state(self) -> State:

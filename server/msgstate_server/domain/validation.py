@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple
 
 from msgstate_server.domain import limits
@@ -72,7 +73,7 @@ def _is_suspect(value: str, limit: int) -> bool:
 def _alias_violations(aliases: list[str]) -> Iterator[Violation]:
     if len(aliases) > limits.ALIASES:
         yield Violation("aliases", f"must be at most {limits.ALIASES}; found {len(aliases)}")
-    for index, alias in enumerate(aliases):
+    for index, alias in enumerate(aliases[: limits.ALIASES]):
         if not alias:
             yield Violation(f"aliases[{index}]", "must not be empty; leave it out")
         yield from text_violations(f"aliases[{index}]", alias, limits.ID_BYTES)
@@ -84,7 +85,7 @@ def _metadata_violations(metadata: dict[str, str]) -> Iterator[Violation]:
     size = sum(len(key.encode()) + len(value.encode()) for key, value in metadata.items())
     if size > limits.METADATA_BYTES:
         yield Violation("metadata", f"must be at most {limits.METADATA_BYTES} bytes in all; found {size}")
-    for key, value in metadata.items():
+    for key, value in islice(metadata.items(), limits.METADATA_PAIRS):
         if not key:
             yield Violation("metadata", "must not have an empty key; name it or leave it out")
         if "\0" in key or "\0" in value:

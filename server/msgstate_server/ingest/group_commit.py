@@ -89,12 +89,18 @@ class Ingest:
             raise IngestQueueFull(message) from None
 
     async def run(self) -> None:
-        """Commit what is submitted, until the service drains and nothing is left."""
-        while not self._draining.is_set() or self._queue:
-            await self._work.wait()
-            self._work.clear()
-            while self._queue:
-                await self._commit(self._take_group())
+        """Commit what is submitted, until the service drains and nothing is left.
+
+        Where it is cancelled, who waits is told to send the same again: it may be committed, or not.
+        """
+        try:
+            while not self._draining.is_set() or self._queue:
+                await self._work.wait()
+                self._work.clear()
+                while self._queue:
+                    await self._commit(self._take_group())
+        finally:
+            _fail(list(self._queue), Draining(_CLOSED))
 
     def drain(self) -> None:
         """Take no more; `run` ends when all that was taken is committed."""
@@ -126,6 +132,9 @@ class Ingest:
             outcomes = await self._store.append([waiting.submission for waiting in group])
         except Unavailable as error:
             _fail(group, error)
+        except asyncio.CancelledError:
+            _fail(group, Draining(_CLOSED))
+            raise
         except Exception as error:  # noqa: BLE001
             if len(group) == 1:
                 _log.exception("a submission could not be committed")

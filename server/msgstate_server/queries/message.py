@@ -5,7 +5,7 @@ from typing import NamedTuple
 from msgstate_server.domain.limits import MESSAGE_ALIASES, MESSAGE_RECIPIENTS
 from msgstate_server.domain.states import NEEDS_ATTENTION, State
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.queries.resolution import read_key, resolve
+from msgstate_server.queries.resolution import not_found, read_key, resolve
 from msgstate_server.store.protocol import MessageKey, Store
 
 
@@ -31,14 +31,20 @@ async def get_message(store: Store, message_id: str, provider: str = "", recipie
 
 
 async def view(store: Store, found: list[RecipientStatus], limit: int) -> MessageView:
-    """The message of these recipients, of which there are more than `limit` where it has more."""
+    """The message of these recipients, of which there are more than `limit` where it has more.
+
+    Raises `MessageNotFound` where it was deleted meanwhile.
+    """
     first = found[0]
     truncated = len(found) > limit
     recipients = found[:limit]
     counts: dict[State, int] = {}
     if truncated:
-        for evidence, count in (await store.count_recipients(MessageKey(first.provider, first.message_id))).items():
+        key = MessageKey(first.provider, first.message_id)
+        for evidence, count in (await store.count_recipients(key)).items():
             counts[evidence.state] = counts.get(evidence.state, 0) + count
+        if not counts:
+            raise not_found(key)
     else:
         for status in found:
             counts[status.state] = counts.get(status.state, 0) + 1

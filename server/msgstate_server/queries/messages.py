@@ -13,7 +13,7 @@ from msgstate_server.domain.limits import AMBIGUOUS_NAMED, BATCH_KEYS, BATCH_REC
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.domain.validation import Violation
 from msgstate_server.queries.message import MessageView, view
-from msgstate_server.queries.resolution import read_key, require_one_message, the_message
+from msgstate_server.queries.resolution import not_found, read_key, require_one_message, the_message
 from msgstate_server.store.protocol import MessageKey, Store
 
 Answer = MessageView | MsgstateError
@@ -59,8 +59,10 @@ async def _look_up(store: Store, asked: Sequence[MessageKey]) -> dict[MessageKey
 
 
 async def _answer(store: Store, key: MessageKey, found: list[RecipientStatus]) -> Answer:
+    if not found:
+        return not_found(key)
     try:
         await require_one_message(store, key, found, BATCH_RECIPIENTS)
-    except MessageAmbiguous as error:
+        return await view(store, found, BATCH_RECIPIENTS)
+    except (MessageAmbiguous, MessageNotFound) as error:
         return error
-    return await view(store, found, BATCH_RECIPIENTS)

@@ -25,9 +25,11 @@ async def resolve(store: Store, asked: MessageKey, recipient: str, limit: int) -
         (messages,) = await store.find_by_aliases([asked], AMBIGUOUS_NAMED + 1)
         key = the_message(asked, messages)
         found = await store.read_recipients(key.message_id, key.provider, recipient, limit + 1)
-    if not found:
+    if not found and recipient:
         name = shown(asked.message_id)
         raise MessageNotFound(f"the message with id or alias {name} has no recipient {shown(recipient)}")
+    if not found:
+        raise not_found(asked)
     return found
 
 
@@ -52,11 +54,16 @@ def read_key(message_id: str, provider: str, recipient: str = "") -> tuple[Messa
 def the_message(alias: MessageKey, found: Sequence[MessageKey]) -> MessageKey:
     """The one message that an alias names; raises where it is none or several."""
     if not found:
-        where = f" of provider {shown(alias.provider)}" if alias.provider else ""
-        raise MessageNotFound(f"no message{where} has the id or alias {shown(alias.message_id)}")
+        raise not_found(alias)
     if len(found) > 1:
         raise _ambiguous(alias.message_id, found)
     return found[0]
+
+
+def not_found(asked: MessageKey) -> MessageNotFound:
+    """No message has this id or alias: none ever had, or it was deleted, maybe a moment ago."""
+    where = f" of provider {shown(asked.provider)}" if asked.provider else ""
+    return MessageNotFound(f"no message{where} has the id or alias {shown(asked.message_id)}")
 
 
 async def require_one_message(store: Store, asked: MessageKey, found: Sequence[RecipientStatus], limit: int) -> None:

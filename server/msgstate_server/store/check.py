@@ -11,6 +11,7 @@ from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.protocol import Audit, RecipientRecord, Unreadable
+from msgstate_server.store.remaining import before_what_remains, bounds, differences
 
 _FACTS: Final = tuple(
     field for field in RecipientStatus.__struct_fields__ if field not in ("provider", "message_id", "recipient")
@@ -64,6 +65,8 @@ async def _check_log(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
         if committed < commit_time:
             yield Finding(f"event {position}", f"commit_time {committed} is earlier than {commit_time} before it")
         commit_time = committed
+        for finding in _check_beside_floor(audit.head, position, committed):
+            yield finding
         if position <= audit.head.floor:
             continue
         if position != expected:
@@ -73,7 +76,23 @@ async def _check_log(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
         yield Finding("head", f"position is {audit.head.position}, but the log ends at {expected - 1}")
 
 
+def _check_beside_floor(head: Head, position: int, committed: int) -> Iterator[Finding]:
+    """Hold a row against the floor, at which a row stood that is gone."""
+    if position == head.floor:
+        yield Finding("head", f"floor is {head.floor}, but the event there is in the log")
+    elif (committed < head.floor_time) if position > head.floor else (committed > head.floor_time):
+        yield Finding("head", f"floor_time is {head.floor_time}, but event {position} was committed at {committed}")
+
+
 def _check_head(head: Head, last: LogEntry | None) -> Iterator[Finding]:
+    if not 0 <= head.floor <= head.position:
+        yield Finding("head", f"floor is {head.floor}, must be 0 to {head.position}")
+    if head.floor == 0 and head.floor_fingerprint != EMPTY_FINGERPRINT:
+        yield Finding("head", f"floor_fingerprint is {head.floor_fingerprint.hex()}, but nothing was deleted")
+    earliest = head.commit_time if head.floor == head.position else 0
+    latest = head.commit_time if head.floor else 0
+    if not earliest <= head.floor_time <= latest:
+        yield Finding("head", f"floor_time is {head.floor_time}, must be {earliest} to {latest}")
     if head.position == head.floor:
         expected = EMPTY_FINGERPRINT if head.position == 0 else head.floor_fingerprint
         if head.fingerprint != expected:
@@ -89,21 +108,42 @@ def _check_head(head: Head, last: LogEntry | None) -> Iterator[Finding]:
 def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     """Fold the recipient's events anew, and hold every step and the result against what is stored."""
     stored = record.stored.status
+    compacted = stored.compact_time is not None
     folded = RecipientStatus(stored.provider, stored.message_id, stored.recipient)
+    if compacted:
+        folded = before_what_remains(record)
     for entry in record.entries:
         yield from _check_entry(entry, folded)
     where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"
     yield from _check_hashes(record, where)
     for alias in record.unfindable:
         yield Finding(where, f"alias {alias!r} leads nowhere: its row in the alias table is missing")
+    if compacted:
+        yield from _check_compacted(record, folded, head, where)
+        return
     if not record.entries:
-        if stored.position > head.floor:
-            yield Finding(where, f"has no event in the log, but its position is {stored.position}")
+        yield Finding(where, "has no event in the log, and no compact_time")
         return
     for fact in _FACTS:
-        found, must = getattr(stored, fact), getattr(folded, fact)
-        if found != must:
-            yield Finding(where, f"{fact} is {_shown(found)}, its events make it {_shown(must)}")
+        if getattr(stored, fact) != getattr(folded, fact):
+            yield _different(where, stored, fact, getattr(folded, fact))
+
+
+def _check_compacted(record: RecipientRecord, folded: RecipientStatus, head: Head, where: str) -> Iterator[Finding]:
+    """The status is at least what remains of its events; `folded` has what they say."""
+    stored = record.stored.status
+    if record.entries and record.entries[0].before is Evidence.NONE:
+        yield Finding(where, f"compact_time is {stored.compact_time}, but its first event is in the log")
+    for fact, must in differences(record, folded):
+        yield _different(where, stored, fact, must)
+    for fact, least, most in bounds(record, folded, head):
+        found = getattr(stored, fact)
+        if not least <= found <= most:
+            yield Finding(where, f"{fact} is {found}, must be {least} to {most}")
+
+
+def _different(where: str, stored: RecipientStatus, fact: str, must: object) -> Finding:
+    return Finding(where, f"{fact} is {_shown(getattr(stored, fact))}, its events make it {_shown(must)}")
 
 
 def _check_hashes(record: RecipientRecord, where: str) -> Iterator[Finding]:

@@ -67,6 +67,13 @@ class QuarantinePage(NamedTuple):
     next: int | None
 
 
+class Step(NamedTuple):
+    """What one step of retention did: `next` is what to go on after, None at the end; `deleted` counts rows."""
+
+    next: int | None
+    deleted: int
+
+
 class Store(Protocol):
     """The log, the recipients' statuses, kept bodies and quarantine of one msgstate."""
 
@@ -133,11 +140,25 @@ class Store(Protocol):
         ...
 
     async def read_log(self, after: int, limit: int) -> list[LogEntry]:
-        """Up to `limit` entries with positions larger than `after`, in order."""
+        """Up to `limit` entries with positions larger than `after`, in order.
+
+        Raises `PositionCompacted` where `after` is below the floor. Both are of one moment: who reads page after page
+        while the floor moves finds an error, and never a gap.
+        """
         ...
 
-    async def last_position_before(self, commit_time: int) -> int:
-        """The largest retained position committed before this time, in microseconds; the floor where there is none."""
+    async def fingerprint_at(self, position: int) -> bytes:
+        """The fingerprint of the row at a position that the head has reached, or of the row that stood at the floor.
+
+        Raises `PositionCompacted` below the floor.
+        """
+        ...
+
+    async def last_before(self, commit_time: int) -> tuple[int, bytes]:
+        """Position and fingerprint of the last row committed before this time, in microseconds; 0 before the first.
+
+        Raises `PositionCompacted` where rows committed at this time or later are gone.
+        """
         ...
 
     async def read_payload(self, position: int) -> Payload | None:
@@ -164,6 +185,31 @@ class Store(Protocol):
 
     async def discard_quarantined(self, ids: Sequence[int]) -> int:
         """Throw quarantined webhooks away; gives how many were there. When it returns, that is durable."""
+        ...
+
+    async def compact(self, silent_since: int, after: int, limit: int) -> Step:
+        """Delete the log rows of recipients whose last event was committed before a time: all of theirs, or none.
+
+        One short transaction, which looks at `limit` rows from the oldest after a position, and deletes that many, or
+        those of one recipient where it alone has more. In it the floor moves to the highest position that was deleted,
+        `compact_time` is set on the statuses, and bodies of which no event is left are deleted. `deleted` counts log
+        rows.
+        """
+        ...
+
+    async def forget(self, silent_since: int, after: int, limit: int) -> Step:
+        """Delete recipients whose last event was committed before a time, and whose log rows are gone.
+
+        One short transaction, which looks at `limit` recipients by first appearance after a place. A later event of
+        theirs makes a new recipient, at a place of its own. `deleted` counts recipients.
+        """
+        ...
+
+    async def discard_payloads(self, received_before: int, after: int, limit: int) -> Step:
+        """Delete kept bodies that were received before a time, from the one kept the longest after a place.
+
+        One short transaction, which looks at `limit` bodies. `deleted` counts bodies.
+        """
         ...
 
     async def close(self) -> None:

@@ -125,7 +125,7 @@ TEXTS = {
     "recipient_hash": "recipient_hash + 1",
     "address_hash": "address_hash + 1",
 }
-CHANGES = {name: f"{name} + 1" for name in NUMBERS} | TEXTS
+CHANGES = {name: f"{name} + 1" for name in NUMBERS} | TEXTS | {"compact_time": "5"}
 NAMED = {"provider": "recipient_hash", "recipient": "recipient_hash", "message_id": "message_hash"}
 NULLS = [name for name in CHANGES if name.endswith(("queued_time", "_cause"))]
 
@@ -275,6 +275,11 @@ async def test_event_of_another_recipient(copy: Path) -> None:
         ("position", "position - 1"),
         ("fingerprint", "randomblob(8)"),
         ("commit_time", "0"),
+        ("floor", "1"),
+        ("floor", "-1"),
+        ("floor", "999"),
+        ("floor_time", "1"),
+        ("floor_fingerprint", "randomblob(8)"),
     ],
 )
 async def test_changed_head(copy: Path, column: str, changed: str) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 else:
     import pysqlite3.dbapi2 as sqlite
 
-SECOND_MIGRATION = "0002_lists_and_quarantine"
+SECOND_MIGRATION, THIRD_MIGRATION = "0002_lists_and_quarantine", "0003_retention"
 FIRST_COLUMNS = {
     "recipient_status": (
         "id, message_hash, recipient_hash, provider, message_id, recipient, evidence, version, position, queued_time, "
@@ -31,14 +31,24 @@ FIRST_COLUMNS = {
     "alias": "*",
     "payload": "*",
     "quarantine": "id, digest, provider, account, received_time, problems, body",
-    "head": "*",
+    "head": "id, log_id, position, commit_time, fingerprint, floor, floor_fingerprint",
 }
 """What the first version's tables have, of those that grew since."""
+SECOND_COLUMNS = FIRST_COLUMNS | {
+    "recipient_status": FIRST_COLUMNS["recipient_status"] + ", address_hash",
+    "quarantine": "*",
+}
+"""What those of the second version have."""
 BODIES = [b"", b"{}", b"x" * 100_000]
 
 
 async def file_of_the_first_version(path: Path) -> None:
     """A file with the schema of 0001 alone, and in it what a store of today holds."""
+    await file_of_before(SECOND_MIGRATION, FIRST_COLUMNS, path)
+
+
+async def file_of_before(migration: str, columns_of: dict[str, str], path: Path) -> None:
+    """A file of before a migration, and in it what a store of today holds."""
     store = await SqliteStore.open(path.with_name("today.db"))
     await append(store, *numbered(50, messages=10), event(recipient="b@example.com"), event(recipient="c@example.com"))
     await store.append([submission(payload=payload(body), problems=PROBLEMS) for body in BODIES])
@@ -46,10 +56,12 @@ async def file_of_the_first_version(path: Path) -> None:
     with connected(path) as old:
         old.execute(f"PRAGMA application_id = {connection.APPLICATION_ID}")
         first = Database(old, execute_plugins=False)
-        connection._MIGRATIONS.apply(first, stop_before=SECOND_MIGRATION)  # noqa: SLF001
+        first.conn.create_function("hash_of_address", 1, str)
+        first.conn.create_function("inflated_size", 1, len)
+        connection._MIGRATIONS.apply(first, stop_before=migration)  # noqa: SLF001
         old.execute("DELETE FROM head")
         old.execute("ATTACH ? AS today", (str(store.path),))
-        for table, columns in FIRST_COLUMNS.items():
+        for table, columns in columns_of.items():
             old.execute(f"INSERT INTO {table} SELECT {columns} FROM today.{table}")  # noqa: S608
 
 
@@ -93,7 +105,7 @@ async def test_an_upgrade_is_told(path: Path) -> None:
         with structlog.testing.capture_logs() as logs:
             await (await SqliteStore.open(file)).close()
         told.append([entry.get("migrations") for entry in logs])
-    assert told == [[["0002_lists_and_quarantine"]], [], []]
+    assert told == [[[SECOND_MIGRATION, THIRD_MIGRATION]], [], []]
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
@@ -126,6 +138,26 @@ async def test_check_asks_for_the_migration(path: Path) -> None:
     """A file that no server of this version has opened is not checked: the refusal says how to bring it up to date."""
     await file_of_the_first_version(path)
     with pytest.raises(
-        StoreUnusable, match=rf"older msgstate \(its schema lacks {SECOND_MIGRATION}\): run `msgstate migrate`"
+        StoreUnusable,
+        match=rf"older msgstate \(its schema lacks {SECOND_MIGRATION}, {THIRD_MIGRATION}\): run `msgstate migrate`",
     ):
         await findings(path)
+
+
+async def test_a_file_of_before_retention(path: Path) -> None:
+    """Nothing of it was compacted: its log begins at 1, any time is within it, and retention takes it from there."""
+    await file_of_before(THIRD_MIGRATION, SECOND_COLUMNS, path)
+    store = await SqliteStore.open(path)
+    try:
+        head = store.head
+        assert (head.position, head.floor, head.floor_time, await store.last_before(0)) == (52, 0, 0, (0, bytes(8)))
+        listed = (await store.list_recipients(StatusFilter(), None, 100)).statuses
+        assert [stored.status.compact_time for stored in listed] == [None] * 12
+        assert await findings(path) == []
+        assert (await store.compact(head.commit_time + 1, 0, 100)).deleted == 52
+        assert (await store.forget(head.commit_time + 1, 0, 100)).deleted == 12
+        await append(store, event())
+        assert (await store.list_recipients(StatusFilter(), None, 100)).statuses[0].id == 13
+    finally:
+        await store.close()
+    assert await findings(path) == []

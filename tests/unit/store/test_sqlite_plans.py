@@ -35,7 +35,8 @@ async def plan(store: SqliteStore, sql: str, values: dict[str, object] | tuple[o
     """How a statement finds rows, and where it sorts; what it does with rows that it has found is left out."""
     rows = await store._pages.run(lambda pager: pager.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())  # noqa: SLF001
     steps = [row[3] for row in rows]
-    found = ("SCAN (subquery", "SCAN candidate", "SCAN found", "SCAN place", "SCAN wanted VIRTUAL TABLE")
+    parts = ("(subquery", "candidate", "found", "gone VIRTUAL TABLE", "place", "silent", "wanted VIRTUAL TABLE")
+    found = tuple(f"{how} {part}" for how in ("SCAN", "SEARCH") for part in parts)
     return [
         step.split(" USING ")[-1]
         for step in steps
@@ -85,9 +86,24 @@ async def test_lists_read_the_rows_of_candidates_alone(
         # Positions alone, before a row of the log is read.
         ("read_history", (1, "acme", "m", 0, 5), [MESSAGE, EVENTS, SORT, ROW, ROW]),
         ("read_recipient_history", (1, 1, "acme", "m", "a", 0, 5), [RECIPIENT, EVENTS, SORT, ROW, ROW]),
-        ("read_log", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)", ROW]),
+        ("read_log", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)", ROW, "SCAN head"]),
+        ("read_entry", (1,), [ROW, ROW]),
         ("last_quarantined", (9, 9), ["INTEGER PRIMARY KEY (rowid<?)"]),
         ("list_quarantine", (9, 1, "acme", 0, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
+        # What retention looks at and deletes.
+        ("look_at_log", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)"]),
+        ("find_silent", (1, 9, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)", ROW, GROUP, EVENTS]),
+        ("last_entry_of", ("[1]",), [ROW, EVENTS, ROW]),
+        ("payloads_of", ("[1]",), [EVENTS.removeprefix("COVERING "), GROUP]),
+        ("find_orphans", ("[[1, 1]]",), ["INTEGER PRIMARY KEY (rowid>?)", "INTEGER PRIMARY KEY (rowid<?)"]),
+        ("delete_events", ("[1]",), [EVENTS]),
+        ("write_compact_time", ("[1]", 5), [ROW]),
+        ("look_at_statuses", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)"]),
+        ("find_forgettable", (1, 9, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)", EVENTS]),
+        ("delete_statuses", ("[1]",), [ROW]),
+        ("delete_aliases", ("[[1, 1]]",), ["PRIMARY KEY (alias_hash=? AND status_id=?)"]),
+        ("look_at_payloads", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)"]),
+        ("delete_payloads", ("[1]",), [ROW]),
     ],
 )
 async def test_look_ups_find_by_an_index_and_sort_little(

@@ -48,3 +48,15 @@ async def test_lists_tell_one_hash_apart_by_the_text(store: SqliteStore) -> None
         assert [stored.status.message_id for stored in page.statuses] == ["m1"]
     assert [len(found) for found in await store.read_messages([MessageKey("", "m1")], 10)] == [1]
     assert [entry.position for entry in await store.read_history(MessageKey("acme", "m1"), "", 0, 10)] == [1]
+
+
+async def test_nothing_is_left_of_who_was_forgotten(store: SqliteStore) -> None:
+    """With a recipient's row go those of its aliases and, with its events, those of the bodies that brought them."""
+    one, two = event(message_id="m1", aliases=["one", "both"]), event(message_id="m2", aliases=["two", "both"])
+    await store.append([submission(one, two, payload=payload())])
+    after = store.head.commit_time + 1
+    assert (await store.compact(after, 0, 10)).deleted == 2
+    assert (await store.forget(after, 0, 10)).deleted == 2
+    with connected(store.path) as connection:
+        for table in ("event", "recipient_status", "alias", "payload"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table  # noqa: S608

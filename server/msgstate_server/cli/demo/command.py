@@ -93,7 +93,8 @@ async def _start(folder: Path, known: Secrets) -> tuple[Service, Settings]:
 
 
 async def _start_at(grpc_address: str, http_address: str, folder: Path, known: Secrets) -> tuple[Service, Settings]:
-    settings = Settings(f"sqlite:///{folder}/msgstate.db", grpc_address, http_address, known.settings())
+    store = f"sqlite:///{folder}/msgstate.db"
+    settings = Settings(store=store, grpc=grpc_address, http=http_address, webhooks=known.settings())
     service = Service(settings)
     await service.start()
     return service, settings

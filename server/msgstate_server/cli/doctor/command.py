@@ -36,9 +36,7 @@ _INDENT: Final = " " * 20
 @serve_options
 @click.option("--json", "as_json", is_flag=True, help="Print each line as one JSON object.")
 @click.pass_context
-def command(  # noqa: PLR0913  (one parameter per option)
-    ctx: click.Context, *, store: str | None, grpc: str | None, http: str | None, config: Path | None, as_json: bool
-) -> None:
+def command(ctx: click.Context, /, *, config: Path | None, as_json: bool, **given: str | None) -> None:
     """Find what stands between this machine and a running service.
 
     Give it the options that `msgstate serve` gets. One line per thing: ok, warning or failed, what was found, and the
@@ -46,7 +44,7 @@ def command(  # noqa: PLR0913  (one parameter per option)
     """
     flags: dict[str, str | None] = dict.fromkeys(VARIABLES)
     variables: dict[str, str | None] = dict.fromkeys(VARIABLES)
-    for name, value in (("store", store), ("grpc", grpc), ("http", http)):
+    for name, value in given.items():
         from_variable = ctx.get_parameter_source(name) is ParameterSource.ENVIRONMENT
         (variables if from_variable else flags)[name] = value
     worst = False

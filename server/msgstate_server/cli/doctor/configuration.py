@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Final
 
 from msgstate_server.cli.doctor.finding import Finding, failed, ok, warning
-from msgstate_server.settings import Settings, SettingsError, load
+from msgstate_server.settings import RETENTION, Settings, SettingsError, load
 from msgstate_server.store.opening import without_password
 from msgstate_server.webhooks.providers import PROVIDERS
 
-VARIABLES: Final = {"store": "MSGSTATE_STORE", "grpc": "MSGSTATE_GRPC", "http": "MSGSTATE_HTTP"}
+VARIABLES: Final = {name: f"MSGSTATE_{name.upper()}" for name in ("store", "grpc", "http", *RETENTION)}
 _KNOWN: Final = {*VARIABLES.values(), "MSGSTATE_CONFIG", "MSGSTATE_SERVER"}
 _TESTS: Final = "MSGSTATE_TEST_"
 _OTHERS_MAY_READ: Final = 0o004
@@ -45,7 +45,7 @@ def _source(
 ) -> str:
     """Which of the places that say something wins, and which of them it wins over."""
     places = [
-        (f"--{name}", flags[name] is not None),
+        (f"--{name.replace('_', '-')}", flags[name] is not None),
         (VARIABLES[name], variables[name] is not None),
         (str(config), name in in_file),
     ]

@@ -14,6 +14,7 @@ from sqlite_utils import Database, Migrations
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import address_hash
+from msgstate_server.store.sqlite.soundness import require_agreement, require_whole
 from msgstate_server.store.sqlite.sql import statements
 
 if TYPE_CHECKING:
@@ -117,11 +118,13 @@ def open_for_writing(path: Path, announce: Callable[[list[str]], None] | None = 
     connection = _connect(path, "mode=rwc")
     with _closed_on_failure(connection, path):
         _require_own_file(connection, path)
+        require_whole(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection, path, announce)
+        require_agreement(connection, path)
         _create_views(connection)
     return connection
 
@@ -241,6 +244,8 @@ def migrate(connection: sqlite.Connection, path: Path, announce: Callable[[list[
     connection.execute("BEGIN IMMEDIATE")
     try:
         _require_known_schema(connection, path)
+        # Also where it is set: a write syncs the write-ahead log, where a killed server may have left a commit that was
+        # never synced. It is seen from now on, so it must be durable before anybody is told of it.
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         pending = pending_migrations(connection)
         if announce and 0 < len(pending) < len(_MIGRATIONS._migrations):  # noqa: SLF001
@@ -297,6 +302,8 @@ def unopenable(path: Path, error: sqlite.Error) -> str:
     """Why a file cannot be opened, and the mend."""
     if "not a database" in str(error):
         return f"{path} is not a SQLite database: give --store another file, or move this one away"
+    if getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        return f"cannot open {path}: its disk is full. Make room"
     if not isinstance(error, sqlite.OperationalError):
         return f"{path} is damaged ({error}): restore a backup"
     return f"cannot open {path} ({error}): check that the folder exists and that this user may write to it"

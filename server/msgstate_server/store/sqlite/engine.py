@@ -17,7 +17,7 @@ from msgstate_server.domain.identity import identity_of, message_hash
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage
+from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
 from msgstate_server.store.sqlite.bodies import find_positions, list_quarantine, read_payload, read_quarantined
 from msgstate_server.store.sqlite.connection import (
     FileLock,
@@ -28,7 +28,8 @@ from msgstate_server.store.sqlite.connection import (
 )
 from msgstate_server.store.sqlite.listing import list_recipients
 from msgstate_server.store.sqlite.messages import Part, find_by_aliases, parts, read_messages
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, log_migrations, read_head, unavailable
+from msgstate_server.store.sqlite.places import fingerprint_at, last_before, read_log
+from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, log_migrations, read_head, unavailable
 from msgstate_server.store.sqlite.reader import Reader
 from msgstate_server.store.sqlite.rows import status_from_row
 from msgstate_server.store.sqlite.writer import Writer
@@ -95,16 +96,22 @@ class SqliteStore:
     async def append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
         """See `Store`."""
         # A commit cannot be called back: even where the caller goes away, the head must follow what was committed.
-        return await asyncio.shield(asyncio.ensure_future(self._commit(submissions)))
+        return await asyncio.shield(asyncio.ensure_future(self._commit(partial(self._writer.write, submissions))))
 
-    async def _commit(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
+    async def _commit(self, write: Callable[[], tuple[_T, Head]]) -> _T:
         loop = asyncio.get_running_loop()
-        outcomes, head = await loop.run_in_executor(self._write_thread, self._writer.write, submissions)
-        if head.position > self._head.position:
+        result, head = await loop.run_in_executor(self._write_thread, write)
+        self._follow(head)
+        return result
+
+    def _follow(self, head: Head) -> None:
+        """Show a head that was committed, if it is not older than the one that is shown."""
+        before = self._head
+        if head.position >= before.position and head.floor >= before.floor:
             self._head = head
+        if head.position > before.position:
             advanced, self._advanced = self._advanced, asyncio.Event()
             advanced.set()
-        return outcomes
 
     async def read_recipients(
         self, message_id: str, provider: str, recipient: str, limit: int
@@ -175,11 +182,15 @@ class SqliteStore:
 
     async def read_log(self, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
-        return await self._log.run(lambda log: _entries.decode(fetch_json(log, "read_log", (after, limit))))
+        return await self._log.run(lambda log: read_log(log, after, limit))
 
-    async def last_position_before(self, commit_time: int) -> int:
+    async def fingerprint_at(self, position: int) -> bytes:
         """See `Store`."""
-        return await self._log.run(lambda log: _last_position_before(log, commit_time))
+        return await self._log.run(lambda log: fingerprint_at(log, position))
+
+    async def last_before(self, commit_time: int) -> tuple[int, bytes]:
+        """See `Store`."""
+        return await self._log.run(lambda log: last_before(log, commit_time))
 
     async def read_payload(self, position: int) -> Payload | None:
         """See `Store`."""
@@ -204,11 +215,28 @@ class SqliteStore:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._write_thread, self._writer.discard_quarantined, ids)
 
+    async def compact(self, silent_since: int, after: int, limit: int) -> Step:
+        """See `Store`."""
+        step = partial(self._writer.compact, silent_since, after, limit)
+        return await asyncio.shield(asyncio.ensure_future(self._commit(step)))
+
+    async def forget(self, silent_since: int, after: int, limit: int) -> Step:
+        """See `Store`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._write_thread, self._writer.forget, silent_since, after, limit)
+
+    async def discard_payloads(self, received_before: int, after: int, limit: int) -> Step:
+        """See `Store`."""
+        step = partial(self._writer.discard_payloads, received_before, after, limit)
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, step)
+
     def _read(self, read: Callable[[], _T]) -> _T:
         """A read of few rows, on the event loop: a hop to a thread costs several times the query."""
         try:
             return read()
-        except sqlite.OperationalError as error:
+        except sqlite.DatabaseError as error:
+            if not is_ill(error):
+                raise
             raise unavailable("read", error) from error
 
     async def close(self) -> None:
@@ -222,17 +250,3 @@ class SqliteStore:
 
 def _read_statuses(connection: sqlite.Connection, name: str, values: tuple[object, ...]) -> list[StoredStatus]:
     return [status_from_row(row) for row in connection.execute(SQL[name], values)]
-
-
-def _last_position_before(log: sqlite.Connection, commit_time: int) -> int:
-    """Bisects the log, since commit times never fall along it."""
-    head = read_head(log)
-    low, high = head.floor, head.position
-    while low < high:
-        middle = (low + high + 1) // 2
-        (at_middle,) = log.execute(SQL["commit_time_at"], (middle,)).fetchone()
-        if at_middle < commit_time:
-            low = middle
-        else:
-            high = middle - 1
-    return low

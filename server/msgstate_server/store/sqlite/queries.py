@@ -17,6 +17,20 @@ SQL: Final = statements("queries.sql")
 BEYOND_ALL: Final = 2**63 - 1
 """Where a list that goes down begins."""
 
+_DAMAGED: Final = "stop the server and restore a backup: the file is damaged"
+_DISK: Final = "see what the system says of the disk, its room, and the limits of this process"
+_UNKNOWN: Final = "stop the server and run `msgstate check`: where anything disagrees, restore a backup"
+_MENDS: Final = {
+    "SQLITE_FULL": "make room on its disk",
+    "SQLITE_READONLY": "let this user write the file, on a disk that can be written",
+    "SQLITE_IOERR": _DISK,
+    "SQLITE_CANTOPEN": _DISK,
+    "SQLITE_BUSY": "end the other program that writes to the file",
+    "SQLITE_CORRUPT": _DAMAGED,
+    "SQLITE_NOTADB": _DAMAGED,
+}
+"""What to do, by how the driver's name of the error begins."""
+
 _log = structlog.get_logger("msgstate.store")
 
 
@@ -39,7 +53,15 @@ def log_migrations(names: list[str]) -> None:
     _log.info("migrating the database", migrations=names)
 
 
-def unavailable(done: str, error: sqlite.OperationalError) -> StoreUnavailable:
-    """What callers are told; what the driver says is for the log alone."""
-    _log.error(f"the database cannot be {done}", error=str(error))
+def is_ill(error: sqlite.DatabaseError) -> bool:
+    """Whether the database is at fault, or its disk; not what was asked of it, which is a fault of ours."""
+    # A damaged file is the base class itself.
+    return isinstance(error, sqlite.OperationalError) or type(error) is sqlite.DatabaseError
+
+
+def unavailable(done: str, error: sqlite.DatabaseError) -> StoreUnavailable:
+    """What callers are told; what the driver says is for the log alone, with what to do."""
+    name = getattr(error, "sqlite_errorname", "")
+    mend = next((mend for prefix, mend in _MENDS.items() if name.startswith(prefix)), _UNKNOWN)
+    _log.error(f"the database cannot be {done}", error=str(error), kind=name, mend=mend)
     return StoreUnavailable(f"the database cannot be {done} now; try the same again later")

@@ -4,11 +4,23 @@
 
 -- name: read_head
 -- The one row that says where the log stands.
-SELECT log_id, position, commit_time, fingerprint, floor, floor_fingerprint FROM head;
+SELECT log_id, position, commit_time, fingerprint, floor, floor_fingerprint, floor_time FROM head;
+
+-- name: ends_of_log
+-- The first position above the floor and the last of all.
+SELECT (SELECT min(position) FROM event WHERE position > head.floor), (SELECT max(position) FROM event) FROM head;
+
+-- name: last_row
+-- What a start holds against the head: the last event, when its recipient was last changed, where its index finds it.
+SELECT
+    lower(hex(event.event_key)), event.commit_time, event.to_evidence, event.version,
+    (SELECT update_time FROM recipient_status WHERE id = event.status_id),
+    (SELECT position FROM event AS e WHERE e.status_id = event.status_id AND e.event_key = event.event_key)
+FROM event WHERE position = ?;
 
 -- name: next_status_id
--- The number that the next new recipient gets.
-SELECT coalesce(max(id), 0) + 1 FROM recipient_status;
+-- The number that the next new recipient gets: none that ever stood for another.
+SELECT max(coalesce((SELECT max(id) FROM recipient_status), 0), last_forgotten) + 1 FROM head;
 
 -- name: load_statuses
 -- The recipients that are already known, of [[message_hash, recipient_hash], ...]; each beside its hashes.
@@ -25,8 +37,13 @@ CROSS JOIN event
     ON event.status_id = wanted.value ->> 0 AND event.event_key = unhex(wanted.value ->> 1);
 
 -- name: write_statuses
--- New recipients and changed ones alike: all columns, in the table's order.
-INSERT INTO recipient_status :rows
+-- New recipients and changed ones alike: all columns that events change, in the table's order.
+INSERT INTO recipient_status (
+    id, message_hash, recipient_hash, provider, message_id, recipient, evidence, version, position,
+    queued_time, sent_time, delivered_time, engaged_time, failed_time, suppressed_time,
+    complained_time, unsubscribed_time, last_event_time, open_count, click_count,
+    failure_cause, suppression_cause, aliases, create_time, update_time, address_hash
+) :rows
 ON CONFLICT (id) DO UPDATE SET
     evidence = excluded.evidence, version = excluded.version, position = excluded.position,
     queued_time = excluded.queued_time, sent_time = excluded.sent_time,
@@ -44,8 +61,12 @@ INSERT INTO event :rows;
 -- name: write_aliases
 INSERT OR IGNORE INTO alias :rows;
 
+-- name: next_payload_id
+-- The number that the next body gets: none that ever stood for another, since events may point at bodies that are gone.
+SELECT max(coalesce((SELECT max(id) FROM payload), 0), last_discarded) + 1 FROM head;
+
 -- name: write_payload
-INSERT INTO payload (provider, account, received_time, body) VALUES (?, ?, ?, ?) RETURNING id;
+INSERT INTO payload (id, provider, account, received_time, body) VALUES (?, ?, ?, ?, ?);
 
 -- name: write_quarantine
 -- The same body again stays as it first came, but for what of it is not understood now.
@@ -223,8 +244,12 @@ FROM (
 );
 
 -- name: read_log
-SELECT '[' || group_concat(entry) || ']'
+-- The floor is of the same moment as the rows.
+SELECT '[' || group_concat(entry) || ']', (SELECT floor FROM head)
 FROM (SELECT entry FROM entry_json WHERE position > ?1 ORDER BY position LIMIT ?2);
+
+-- name: read_entry
+SELECT '[' || entry || ']' FROM entry_json WHERE position = ?;
 
 -- name: commit_time_at
 SELECT commit_time FROM event WHERE position = ?;
@@ -253,6 +278,93 @@ ORDER BY id DESC LIMIT ?5;
 
 -- name: read_quarantined
 SELECT id, provider, account, received_time, problems, body_size, body FROM quarantine WHERE id = ?;
+
+-- name: look_at_log
+-- How far one step of retention goes: how many rows it looks at, and of the last of them position and commit time.
+SELECT count(*), max(position), max(commit_time)
+FROM (SELECT position, commit_time FROM event WHERE position > ?1 ORDER BY position LIMIT ?2);
+
+-- name: find_silent
+-- Whose rows are among those looked at, and all of whose events are older than a time:
+-- [[their first position there, id, Identity, how many rows they have], ...].
+SELECT '[' || group_concat(json_array(first, id, json_array(message_hash, recipient_hash), (
+    SELECT count(*) FROM event WHERE status_id = silent.id
+))) || ']'
+FROM (
+    SELECT min(looked_at.position) AS first, s.id, s.message_hash, s.recipient_hash
+    FROM (SELECT position, status_id FROM event WHERE position > ?1 AND position <= ?2) AS looked_at
+    CROSS JOIN recipient_status AS s ON s.id = looked_at.status_id
+    WHERE s.update_time < ?3
+    GROUP BY s.id
+) AS silent;
+
+-- name: last_entry_of
+-- The last row of any of [id, ...].
+SELECT '[' || entry || ']'
+FROM entry_json
+WHERE position = (SELECT max(event.position) FROM json_each(?) AS gone CROSS JOIN event ON event.status_id = gone.value);
+
+-- name: payloads_of
+-- The bodies that brought rows of [id, ...], each with the place of one such row: [[id, position], ...].
+SELECT '[' || group_concat(json_array(payload_id, position)) || ']'
+FROM (
+    SELECT event.payload_id, min(event.position) AS position
+    FROM json_each(?) AS gone CROSS JOIN event ON event.status_id = gone.value
+    WHERE event.payload_id IS NOT NULL
+    GROUP BY event.payload_id
+);
+
+-- name: delete_events
+DELETE FROM event WHERE status_id IN (SELECT value FROM json_each(?));
+
+-- name: find_orphans
+-- Those of [[payload id, position of a row that is gone], ...] that no row points at. A body's rows stood side by side,
+-- so one that is left is the next to either side.
+SELECT '[' || group_concat(gone.value ->> 0) || ']'
+FROM json_each(?) AS gone
+WHERE gone.value ->> 0 IS NOT (
+        SELECT payload_id FROM event WHERE position > gone.value ->> 1 ORDER BY position LIMIT 1
+    ) AND gone.value ->> 0 IS NOT (
+        SELECT payload_id FROM event WHERE position < gone.value ->> 1 ORDER BY position DESC LIMIT 1
+    );
+
+-- name: write_compact_time
+UPDATE recipient_status SET compact_time = ?2 WHERE id IN (SELECT value FROM json_each(?1));
+
+-- name: write_floor
+UPDATE head SET floor = ?, floor_fingerprint = ?, floor_time = ?;
+
+-- name: look_at_statuses
+-- How many recipients one step looks at, and of the last of them the id and the time of its first event.
+SELECT count(*), max(id), max(create_time)
+FROM (SELECT id, create_time FROM recipient_status WHERE id > ?1 ORDER BY id LIMIT ?2);
+
+-- name: find_forgettable
+-- Those looked at of whom nothing was heard since a time, and nothing is in the log: [[id, Identity, [alias, ...]], ...].
+SELECT '[' || group_concat(json_array(id, json_array(message_hash, recipient_hash), json(aliases))) || ']'
+FROM recipient_status AS s
+WHERE id > ?1 AND id <= ?2 AND update_time < ?3 AND NOT EXISTS (SELECT 1 FROM event WHERE status_id = s.id);
+
+-- name: delete_aliases
+-- Of [[alias_hash, status_id], ...].
+DELETE FROM alias WHERE (alias_hash, status_id) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?));
+
+-- name: delete_statuses
+DELETE FROM recipient_status WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: write_last_forgotten
+UPDATE head SET last_forgotten = max(last_forgotten, ?);
+
+-- name: look_at_payloads
+-- [[id, received_time, bytes], ...]
+SELECT '[' || group_concat(json_array(id, received_time, size)) || ']'
+FROM (SELECT id, received_time, length(body) AS size FROM payload WHERE id > ?1 ORDER BY id LIMIT ?2);
+
+-- name: delete_payloads
+DELETE FROM payload WHERE id IN (SELECT value FROM json_each(?));
+
+-- name: write_last_discarded
+UPDATE head SET last_discarded = max(last_discarded, ?);
 
 -- name: audit_recipients
 -- A page of recipients beside their log rows, their hashes and those of their aliases that no look-up finds:

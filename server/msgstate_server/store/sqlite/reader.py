@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgstate_server.domain.errors import StoreUnavailable
 from msgstate_server.store.sqlite.connection import open_for_reading
-from msgstate_server.store.sqlite.queries import unavailable
+from msgstate_server.store.sqlite.queries import is_ill, unavailable
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -37,7 +37,9 @@ class Reader:
         try:
             if not self._closing:
                 return read(self._connection)
-        except sqlite.OperationalError as error:
+        except sqlite.DatabaseError as error:
+            if not is_ill(error):
+                raise
             if not self._closing:
                 raise unavailable("read", error) from error
         raise StoreUnavailable("the database is closed; try the same again later")

@@ -17,7 +17,7 @@ _EVIDENCE: Final = tuple(Evidence)
 
 
 def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
-    """The columns of `recipient_status`, in the table's order."""
+    """The columns of `recipient_status`, in the table's order, but for `compact_time`, which no event changes."""
     status = stored.status
     return (
         stored.id,
@@ -26,7 +26,7 @@ def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
         status.message_id,
         status.recipient,
         int(status.evidence),
-        *msgspec.structs.astuple(status)[4:-5],
+        *msgspec.structs.astuple(status)[4:-6],
         _json_or_null(status.failure_cause),
         _json_or_null(status.suppression_cause),
         _encode(status.aliases).decode(),
@@ -38,11 +38,12 @@ def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
 
 def status_from_row(row: Sequence[Any]) -> StoredStatus:
     """The status that is in all columns of `recipient_status`."""
-    status_id, _, _, provider, message_id, recipient, evidence, *facts, _ = row
+    status_id, _, _, provider, message_id, recipient, evidence, *facts, _, compact_time = row
     failure, suppression, aliases = facts[13:16]
     facts[13] = None if failure is None else _cause.decode(failure)
     facts[14] = None if suppression is None else _cause.decode(suppression)
     facts[15] = [] if aliases == "[]" else _aliases.decode(aliases)
+    facts.append(compact_time)
     return StoredStatus(status_id, RecipientStatus(provider, message_id, recipient, _EVIDENCE[evidence], *facts))
 
 

@@ -14,6 +14,7 @@ from msgstate_server.store.sqlite.connection import (
     require_safe_library,
 )
 from msgstate_server.store.sqlite.queries import read_head
+from msgstate_server.store.sqlite.soundness import require_agreement, require_whole
 from msgstate_server.store.upkeep import Condition
 
 if TYPE_CHECKING:
@@ -46,11 +47,17 @@ class SqliteUpkeep:
                 raise StoreUnusable(f"{self._path} is damaged ({error}): restore a backup") from error
 
     def _condition(self, connection: sqlite.Connection, folder: Path) -> Condition:
-        pending = pending_migrations(connection)
+        pending, server = pending_migrations(connection), lock_holder(self._path.resolve())
+        # A server may write between the two reads of these; what it has opened was whole.
+        if not server:
+            require_whole(connection, self._path)
+        if not pending:
+            connection.execute("BEGIN")
+            require_agreement(connection, self._path)
         return Condition(
             exists=len(pending) < len(pending_migrations(None)),
             pending=pending,
-            server=lock_holder(self._path.resolve()),
+            server=server,
             folder=folder,
             commit_time=0 if pending else read_head(connection).commit_time,
         )

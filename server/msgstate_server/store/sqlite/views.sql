@@ -10,7 +10,7 @@ SELECT
         provider, message_id, recipient, evidence, version, position,
         queued_time, sent_time, delivered_time, engaged_time, failed_time, suppressed_time,
         complained_time, unsubscribed_time, last_event_time, open_count, click_count,
-        json(failure_cause), json(suppression_cause), json(aliases), create_time, update_time
+        json(failure_cause), json(suppression_cause), json(aliases), create_time, update_time, compact_time
     )) AS stored
 FROM recipient_status;
 

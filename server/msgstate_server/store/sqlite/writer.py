@@ -1,8 +1,8 @@
 """The one writer of a file: decides on a batch within the transaction that commits it."""
 
 import zlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Final
@@ -24,8 +24,10 @@ from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
+from msgstate_server.store.protocol import Step
 from msgstate_server.store.sqlite.bulk import write_rows
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head, unavailable
+from msgstate_server.store.sqlite.compaction import compact, discard_payloads, forget
+from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, read_head, unavailable
 from msgstate_server.store.sqlite.rows import event_row, status_row
 
 if TYPE_CHECKING:
@@ -61,12 +63,47 @@ class Writer:
     def write(self, submissions: Sequence[Submission]) -> tuple[list[list[Outcome]], Head]:
         """Commit what is new, in one transaction; gives the outcomes and the head after it."""
         failpoint("write.before_begin")
+        with self._transaction():
+            failpoint("write.after_begin")
+            outcomes, head, statuses = self._write_rows(submissions)
+            failpoint("write.after_head")
+        failpoint("write.after_commit")
+        self._remember(statuses)
+        return outcomes, head
+
+    def compact(self, silent_since: int, after: int, limit: int) -> tuple[Step, Head]:
+        """See `Store`; and the head after it."""
+        failpoint("compact.before_begin")
+        with self._transaction():
+            failpoint("compact.after_begin")
+            compact_time = max(self._clock(), read_head(self._connection).commit_time)
+            step, gone = compact(self._connection, compact_time, silent_since, after, limit)
+            head = read_head(self._connection)
+        failpoint("compact.after_commit")
+        self._drop(gone)
+        return step, head
+
+    def forget(self, silent_since: int, after: int, limit: int) -> Step:
+        """See `Store`."""
+        with self._transaction():
+            failpoint("forget.after_begin")
+            step, gone = forget(self._connection, silent_since, after, limit)
+        failpoint("forget.after_commit")
+        self._drop(gone)
+        return step
+
+    def discard_payloads(self, received_before: int, after: int, limit: int) -> Step:
+        """See `Store`."""
+        with self._transaction():
+            return discard_payloads(self._connection, received_before, after, limit)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """What is done within is committed, or undone where it raises."""
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                failpoint("write.after_begin")
-                outcomes, head, statuses = self._write_rows(submissions)
-                failpoint("write.after_head")
+                yield
                 self._connection.execute("COMMIT")
             except BaseException:
                 # They were changed in place, by events that are not in the log.
@@ -74,17 +111,18 @@ class Writer:
                 with suppress(sqlite.Error):
                     self._connection.execute("ROLLBACK")
                 raise
-        except sqlite.OperationalError as error:
+        except sqlite.DatabaseError as error:
+            if not is_ill(error):
+                raise
             raise unavailable("written", error) from error
-        failpoint("write.after_commit")
-        self._remember(statuses)
-        return outcomes, head
 
     def discard_quarantined(self, ids: Sequence[int]) -> int:
         """Throw these away, in one transaction; gives how many were there."""
         try:
             return int(self._connection.execute(SQL["discard_quarantined"], (_text(ids),)).rowcount)
-        except sqlite.OperationalError as error:
+        except sqlite.DatabaseError as error:
+            if not is_ill(error):
+                raise
             raise unavailable("written", error) from error
 
     def _write_rows(
@@ -148,6 +186,11 @@ class Writer:
         for identity in list(islice(self._recent, max(0, len(self._recent) - RECENT_STATUSES))):
             del self._recent[identity]
 
+    def _drop(self, identities: Iterable[Identity]) -> None:
+        """Have them read again: in the file they are not what they were."""
+        for identity in identities:
+            self._recent.pop(identity, None)
+
     def _load_keys(
         self, candidates: Sequence[Candidate], statuses: Mapping[Identity, StoredStatus]
     ) -> dict[tuple[int, str], int]:
@@ -162,13 +205,19 @@ class Writer:
 
     def _write_payloads(self, submissions: Sequence[Submission], decision: Decision) -> dict[int, int]:
         """Keep the bodies that brought a new event; the payload's id by the submission's index."""
-        ids: dict[int, int] = {}
-        for index in {appended.submission: None for appended in decision.appended}:
-            payload = submissions[index].payload
-            if payload is not None:
-                body = zlib.compress(payload.body, _COMPRESSION)
-                row = (payload.provider, payload.account, payload.received_time, body)
-                ids[index] = self._connection.execute(SQL["write_payload"], row).fetchone()[0]
+        kept = {
+            appended.submission: payload
+            for appended in decision.appended
+            if (payload := submissions[appended.submission].payload) is not None
+        }
+        if not kept:
+            return {}
+        (first,) = self._connection.execute(SQL["next_payload_id"]).fetchone()
+        ids = {index: payload_id for payload_id, index in enumerate(kept, first)}
+        for index, payload in kept.items():
+            body = zlib.compress(payload.body, _COMPRESSION)
+            row = (ids[index], payload.provider, payload.account, payload.received_time, body)
+            self._connection.execute(SQL["write_payload"], row)
         return ids
 
     def _write_quarantine(self, payload: Payload, problems: Sequence[Problem]) -> None:
