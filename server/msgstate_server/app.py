@@ -24,9 +24,9 @@ from msgstate_server.webhooks.heads import BoundedHeads
 from msgstate_server.webhooks.intake import take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
 
-GRACE_SECONDS: Final = 3.0
+GRACE_SECONDS: Final = 2.0
 """How long calls that run may take to end when the service stops, what they wait for to be committed included."""
-_COMMIT_SECONDS: Final = 2.0
+_COMMIT_SECONDS: Final = 1.5
 """How much of it the commits may take; the rest is left to watches, for their last checkpoint."""
 
 _log = structlog.get_logger("msgstate.app")

@@ -40,6 +40,15 @@ async def test_the_log_is_read_beside_a_long_read(store: SqliteStore) -> None:
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 3
 
 
+@pytest.mark.parametrize("missing", [2, 3, 4])
+async def test_a_log_with_a_hole_is_not_read(store: SqliteStore, missing: int) -> None:
+    """Where a row of the log is gone that nobody deleted, a read says so: a watch has no gap."""
+    await append(store, *numbered(5))
+    store._connection.execute("DELETE FROM event WHERE position = ?", (missing,))  # noqa: SLF001
+    with pytest.raises(StoreUnavailable):
+        await store.read_log(1, 10)
+
+
 class Interrupted:
     """A connection beside which something happens before each of its statements that begins in a way."""
 

@@ -23,7 +23,11 @@ def read_log(log: sqlite.Connection, after: int, limit: int) -> list[LogEntry]:
     found, floor = log.execute(SQL["read_log"], (after, limit)).fetchone()
     if after < floor:
         raise PositionCompacted(floor)
-    return _entries.decode(found or "[]")
+    entries = _entries.decode(found or "[]")
+    if entries and (entries[0].position, entries[-1].position) != (after + 1, after + len(entries)):
+        # A damaged file can lose a page of rows without another sign of it: better no watch than one with a gap.
+        raise sqlite.DatabaseError(f"events after {after} are missing")
+    return entries
 
 
 def fingerprint_at(log: sqlite.Connection, position: int) -> bytes:
