@@ -25,6 +25,7 @@ async def test_head_is_the_last_entry(place: Place) -> None:
         place.clock.now += SECOND
         await append(place.store, *numbered(size, messages=2, first=100 * size))
         head = place.store.head
+        assert head == await place.store.read_head()
         (last,) = await place.store.read_log(head.position - 1, 10)
         assert (head.position, head.commit_time, head.fingerprint) == (last.position, place.clock.now, last.fingerprint)
         await place.reopen()

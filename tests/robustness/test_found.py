@@ -10,6 +10,9 @@ import pytest
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server import failpoints
+from msgstate_server.store.sqlite import SqliteStore
+from msgstate_server.watch.start import StartPoint, resolve
+from tests.builders import NOW, Clock, append, numbered
 from tests.rpc.running import DEADLINE, connected, eventually, serving
 from tests.rpc.samples import event
 from tests.rpc.watching import following, positions, watch
@@ -53,3 +56,17 @@ async def test_token_is_good_at_once(tmp_path: Path) -> None:
 
     assert [1] == positions(responses)[:1]
     assert responses[-1].resume_token == first.resume_token
+
+
+async def test_earliest_is_the_floor_at_once(tmp_path: Path) -> None:
+    """A watch from EARLIEST starts at the floor, also while the deletion that moved it has not been answered."""
+    store = await SqliteStore.open(tmp_path / "a.db", Clock())
+    await append(store, *numbered(5))
+    with held_at("compact.after_commit") as is_committed:
+        compacting = asyncio.create_task(store.compact(NOW + 1, 0, 10))
+        await eventually(is_committed.is_set)
+        token = await resolve(store, StartPoint.EARLIEST)
+    await compacting
+    await store.close()
+
+    assert 5 == token.position

@@ -82,6 +82,10 @@ class Store(Protocol):
         """Where the log stood when the store last looked: never ahead of what is committed."""
         ...
 
+    async def read_head(self) -> Head:
+        """Where the log stands now: what others see already, be it a reader here or another replica."""
+        ...
+
     async def wait_for_head(self, beyond: int) -> Head:
         """The head as soon as its position is larger than `beyond`."""
         ...

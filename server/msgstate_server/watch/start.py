@@ -24,7 +24,8 @@ _DIVERGED: Final = "read the statuses anew and watch from the token that comes w
 
 async def resolve(store: Store, start: Start) -> Token:
     """The place after which a watch begins; raises `PositionCompacted` or `HistoryDiverged` where there is none."""
-    head = store.head
+    # What the store saw last is behind for a moment, and a token of what was committed since must be good.
+    head = await store.read_head()
     match start:
         case Token():
             await _verify(store, head, start)

@@ -165,6 +165,7 @@ async def test_a_page_that_nobody_waits_for_any_more_is_let_go(counting: Countin
             batches.append(await anext(stream))
     assert [batch.entries for batch in batches] == [[], [11, 12, 13, 14, 15]]
     assert batches[1].token == Token.at(counting.head)
+    assert counting.reads == [(0, 250), (10, 250)]
 
 
 async def test_a_start_time_is_part_of_the_filter_only_while_it_is_to_come(

@@ -87,6 +87,10 @@ class SqliteStore:
         """See `Store`."""
         return self._head
 
+    async def read_head(self) -> Head:
+        """See `Store`."""
+        return await self._log.run(read_head)
+
     async def wait_for_head(self, beyond: int) -> Head:
         """See `Store`."""
         while self._head.position <= beyond:
