@@ -25,6 +25,7 @@ _REPEATS = 3
 _EVENTS = 200_000
 _MANY_EVENTS = 1_000_000
 _WATCHERS = 1_000
+_WATCHED_EVENTS = 20_000
 _GETS = 20_000
 _BATCH_GETS = 100_000
 _STARTING = re.compile(r"grpc=(?P<address>\S+)|^(?P<port>\d+)$")
@@ -190,6 +191,12 @@ def ready(folder: Path) -> Figure:
     return figure
 
 
+def stalled(_: Path) -> Figure:
+    """Resident memory of the server for each watcher that never reads: 500 of 1,000, while the others read all."""
+    measured = run("stalled_watchers", "live", str(_WATCHERS), str(_WATCHED_EVENTS))
+    return Figure("stalled", [measured["per_stalled"] / 1024], "KiB", 256)
+
+
 def _position(file: Path) -> int:
     """Where the log of a file that is served stands."""
     with closing(sqlite.connect(f"file:{file}?mode=ro", uri=True)) as connection:
@@ -204,7 +211,7 @@ ROWS: dict[str, Callable[[Path], Row]] = {
     "batch-get": batch_get,
     "narrow": narrow,
 }
-FIGURES: dict[str, Callable[[Path], Figure]] = {"ready": ready}
+FIGURES: dict[str, Callable[[Path], Figure]] = {"ready": ready, "stalled": stalled}
 
 
 def _figure_line(figure: Figure) -> str:

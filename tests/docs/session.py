@@ -1,11 +1,13 @@
 """A reader who does what a page says, in a folder of its own, at free ports instead of those in the text."""
 
 import json
+import os
 import re
 import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -58,8 +60,7 @@ class Session:
         """End what still runs."""
         for process in (self._following, self._server):
             if process is not None:
-                process.kill()
-                process.wait()
+                _end(process)
 
     def stop_server(self) -> int:
         """Stop the server as a person does, and give its exit code."""
@@ -79,7 +80,9 @@ class Session:
             assert self.stop_server() == 0
         log = self.folder / ".server"
         with log.open("wb") as output, (self.folder / ".server.log").open("ab") as errors:
-            self._server = subprocess.Popen(command, stdout=output, stderr=errors, cwd=self.folder, env=self.variables)
+            self._server = subprocess.Popen(
+                command, stdout=output, stderr=errors, cwd=self.folder, env=self.variables, start_new_session=True
+            )
         server = self._server
         wait_until(lambda: bool(READY.search(log.read_text())) or server.poll() is not None, RUN_SECONDS, "ready")
         found = READY.search(log.read_text())
@@ -148,7 +151,12 @@ class Session:
         self._end_following(block)
         with self._output.open("wb") as output:
             process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, cwd=self.folder, env=self.variables
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
+                env=self.variables,
+                start_new_session=True,
             )
         if "follow" in block.words:
             self._following = process
@@ -156,8 +164,7 @@ class Session:
         try:
             code = process.wait(RUN_SECONDS)
         finally:
-            process.kill()
-            process.wait()
+            _end(process)
         assert int(block.named("exit") or 0) == code, f"{block}:\n{self.output()}"
 
     def _end_following(self, block: Block) -> None:
@@ -171,8 +178,7 @@ class Session:
                 wait_until(lambda: bool(expected.fullmatch(self.output())), RUN_SECONDS, f"{block}\n{self.output()}")
                 assert following.poll() is None, f"{block}: it ended"
             finally:
-                following.kill()
-                following.wait()
+                _end(following)
         assert expected.fullmatch(self.output()), f"{block}:\n{self.output()}"
 
     def _toml(self, block: Block) -> None:
@@ -194,6 +200,13 @@ class Session:
 
     def _diagram(self, block: Block) -> None:
         assert block.text == mermaid()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a program and all that it started: a shell does not take its children along."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def pattern(text: str) -> re.Pattern[str]:

@@ -82,6 +82,7 @@ class Archive:
             connection.execute("BEGIN")
             log_id, position, floor = connection.execute("SELECT log_id, position, floor FROM head").fetchone()
             new = [entry_of(record) for record in connection.execute(_EVENTS, (self.last.position,))]
+            (kept,) = connection.execute("SELECT count(*) FROM event WHERE position > ?", (floor,)).fetchone()
         self.looked_time = time.time_ns() // 1_000
         if self.log_id not in (b"", log_id):
             self.findings.append(Finding("log_keeps_its_end", "the log has another id"))
@@ -89,6 +90,9 @@ class Archive:
         if position < self.last.position:
             what = f"the log ended at {self.last.position}, and then at {position}"
             self.findings.append(Finding("log_keeps_its_end", what))
+        if kept != position - floor:
+            what = f"{kept} events are kept of a log from {floor + 1} to {position}"
+            self.findings.append(Finding("positions_are_dense", what))
         self._keep(new, floor, position)
         self.marks.append(Mark(at, floor, max(position, self.last.position)))
 
@@ -97,13 +101,6 @@ class Archive:
             self.entries[entry.position] = entry
             self.rows[entry.position] = row_of(entry)
         missing = {number for number in range(self.last.position + 1, position + 1) if number not in self.rows}
-        holes = sorted(number for number in missing if number > floor)
-        if holes:
-            what = f"positions {holes[:5]} are missing in a log from {floor + 1} to {position}"
-            self.findings.append(Finding("positions_are_dense", what))
-        beyond = [entry.position for entry in new if entry.position > position]
-        if beyond:
-            self.findings.append(Finding("positions_are_dense", f"{beyond[:5]} stand beyond the head, {position}"))
         self.unseen |= missing
 
     def retained(self) -> Iterator[LogEntry]:

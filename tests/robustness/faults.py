@@ -1,7 +1,8 @@
 """What goes wrong in a cycle, each by its name; a fault that did not happen is a finding of its own.
 
-`kill` is SIGKILL at a random moment, `kill@PLACE`, `stall@PLACE` and `fail@PLACE` happen at a named failpoint; `stop`
-is SIGSTOP for a while, `term` a clean restart. The rest is the network's.
+`kill` is SIGKILL at a random moment, `kill@PLACE`, `stall@PLACE` and `fail@PLACE` happen at a named failpoint;
+`crash@PLACE` is a stall and then the kill, so that others go on in between; `stop` is SIGSTOP for a while, `term` a
+clean restart, `term@PLACE` one while a thread stands there and others wait. The rest is the network's.
 """
 
 import asyncio
@@ -22,6 +23,8 @@ _SPELL_SECONDS: Final = (0.4, 1.2)
 _STOP_SECONDS: Final = 20.0
 """How long a server may take to end cleanly. It promises 5, which tests of their own hold it to: here all is busy."""
 _KILL: Final = "kill"
+_CRASH: Final = "crash"
+_TERM: Final = "term"
 
 _FAILABLE: Final = (
     "write.after_begin",
@@ -71,8 +74,10 @@ async def _at_failpoint(arena: Arena, name: str, action: str) -> None:
     arena.host.arm(name, nth, action)
     if not await arena.until(lambda: arena.host.has_fired(name)):
         raise NotFired(f"{name} was not reached")
-    if action == _KILL:
+    if action in (_KILL, _CRASH):
         await _after_death(arena)
+    elif action == _TERM:
+        await _after_end(arena)
 
 
 async def _kill(arena: Arena) -> None:
@@ -92,7 +97,12 @@ async def _after_death(arena: Arena) -> None:
 
 
 async def _terminate(arena: Arena) -> None:
-    await stop(arena)
+    arena.host.running.send(signal.SIGTERM)
+    await _after_end(arena)
+
+
+async def _after_end(arena: Arena) -> None:
+    await _ended(arena)
     await asyncio.to_thread(arena.archive.look)
     await arena.restart()
 
@@ -100,6 +110,10 @@ async def _terminate(arena: Arena) -> None:
 async def stop(arena: Arena) -> None:
     """Have the server end by itself."""
     arena.host.running.send(signal.SIGTERM)
+    await _ended(arena)
+
+
+async def _ended(arena: Arena) -> None:
     try:
         code = await arena.host.running.ended(_STOP_SECONDS)
     except ServerFailed as error:
@@ -148,7 +162,7 @@ async def _cut_in_frame(arena: Arena) -> None:
 
 PLAIN: Final[dict[str, Callable[[Arena], Awaitable[None]]]] = {
     _KILL: _kill,
-    "term": _terminate,
+    _TERM: _terminate,
     "stop": _freeze,
     "cut": _cut,
     "cut in frame": _cut_in_frame,
@@ -160,7 +174,8 @@ PLAIN: Final[dict[str, Callable[[Arena], Awaitable[None]]]] = {
 
 KILLS: Final[Sequence[str]] = (_KILL, *(f"kill@{name}" for name in FAILPOINTS))
 STALLS: Final[Sequence[str]] = tuple(f"stall@{name}" for name in _STALLABLE)
+CRASHES: Final[Sequence[str]] = ("crash@write.before_begin", "crash@write.after_head", "term@write.after_begin")
 FAILURES: Final[Sequence[str]] = tuple(f"fail@{name}" for name in _FAILABLE)
 OTHERS: Final[Sequence[str]] = tuple(PLAIN)
-FAULTS: Final[Sequence[str]] = (*KILLS, *[_KILL] * _RANDOM_KILLS, *OTHERS, *STALLS, *FAILURES)
+FAULTS: Final[Sequence[str]] = (*KILLS, *[_KILL] * _RANDOM_KILLS, *OTHERS, *STALLS, *CRASHES, *FAILURES)
 """Every fault there is; most of them are kills."""

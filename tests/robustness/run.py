@@ -35,7 +35,7 @@ class Plan(NamedTuple):
 
     It begins no cycle after so many seconds or cycles, whichever comes first. `folder` must be empty: the file, the
     servers' logs and, where anything is found, the whole record are written there. What must happen and does not within
-    `patience` seconds is a finding.
+    `patience` seconds is a finding. With `stop_at_first` it goes no further once something was found meanwhile.
     """
 
     folder: Path
@@ -44,6 +44,7 @@ class Plan(NamedTuple):
     cycles: int = sys.maxsize
     faults: tuple[str, ...] = tuple(FAULTS)
     patience: float = PATIENCE_SECONDS
+    stop_at_first: bool = False
 
 
 async def campaign(plan: Plan, code: Path | None = None) -> Report:
@@ -61,7 +62,8 @@ async def campaign(plan: Plan, code: Path | None = None) -> Report:
     async with opened(plan.folder, plan.seed, code, plan.patience) as arena:
         try:
             await _cycles(arena, plan)
-            await _finale(arena)
+            if not _has_enough(arena, plan):
+                await _finale(arena)
         except NotFired as error:
             arena.history.find("the_fault_happens", str(error))
         except TimeoutError as error:
@@ -77,12 +79,16 @@ async def campaign(plan: Plan, code: Path | None = None) -> Report:
 async def _cycles(arena: Arena, plan: Plan) -> None:
     began, deck = now(), list[str]()
     for _ in range(plan.cycles):
-        if now() - began > plan.seconds:
+        if now() - began > plan.seconds or _has_enough(arena, plan):
             return
         if not deck:
             deck = list(plan.faults)
             arena.chosen.shuffle(deck)
         await _cycle(arena, deck.pop())
+
+
+def _has_enough(arena: Arena, plan: Plan) -> bool:
+    return plan.stop_at_first and bool(arena.history.findings or arena.archive.findings)
 
 
 async def _cycle(arena: Arena, fault: str) -> None:

@@ -5,8 +5,9 @@ It is `msgstate serve` but for sizes so small that what is rare becomes common, 
 `arm NAME:NTH:ACTION` makes a failpoint do something at the nth time from now that it is reached; `tasks` has it print
 how many tasks it runs. It ends when the input ends. Which msgstate it is, PYTHONPATH decides.
 
-Actions: `kill` sends itself SIGKILL, `stall` stops the thread that comes by for STALL_SECONDS, `fail` is an error of
-the disk. Before any of them the failpoint's name is written to the file `fired`.
+Actions: `kill` sends itself SIGKILL, `stall` stops the thread that comes by for STALL_SECONDS, `crash` is both, the
+kill behind the stall, `term` a SIGTERM between two stalls, `fail` an error of the disk. Before any of them the
+failpoint's name is written to the file `fired`.
 """
 
 import asyncio
@@ -98,11 +99,28 @@ def _stall() -> None:
     time.sleep(STALL_SECONDS)
 
 
+def _crash() -> None:
+    _stall()
+    _kill()
+
+
+def _term() -> None:
+    _stall()
+    os.kill(os.getpid(), signal.SIGTERM)
+    _stall()
+
+
 def _fail() -> None:
     raise sqlite.OperationalError("disk I/O error")
 
 
-_ACTIONS: Final[dict[str, Callable[[], None]]] = {"kill": _kill, "stall": _stall, "fail": _fail}
+_ACTIONS: Final[dict[str, Callable[[], None]]] = {
+    "kill": _kill,
+    "stall": _stall,
+    "crash": _crash,
+    "term": _term,
+    "fail": _fail,
+}
 
 
 async def _serve(config: Config, orders: Orders) -> None:

@@ -22,7 +22,7 @@ BATCH_BYTES: Final = 1_048_576
 RESPONSE_BYTES: Final = 1_048_576
 """Of every page and stream response."""
 WATCH_RESPONSE_BYTES: Final = 65_536
-"""Of the entries in one response of a watch; one alone may be as large as it is. It bounds what a stalled reader holds."""
+"""Of the entries in one response of a watch, or one larger entry. It bounds what a stalled reader costs."""
 RECEIVE_BYTES: Final = 8_388_608
 """Of any gRPC request."""
 WEBHOOK_BYTES: Final = 5_242_880
