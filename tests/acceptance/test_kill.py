@@ -18,6 +18,7 @@ from tests.rpc.samples import DELIVERED, SENT, event
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CLIENTS: Final = 6
+ROUNDS = 10
 RECIPIENTS: Final = 10
 TAKEN = event_service_pb2.DISPOSITION_ACCEPTED
 DUPLICATE = event_service_pb2.DISPOSITION_DUPLICATE
@@ -55,14 +56,14 @@ def batch(message_id: str) -> list[event_pb2.Event]:
     return [event(message_id, kind, recipient=f"{number}@x") for number in range(RECIPIENTS) for kind in kinds]
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(20, marks=pytest.mark.slow)])
-async def test_what_was_acknowledged_survives_kills(server_process: StartServer, rounds: int) -> None:
+@pytest.mark.slow
+async def test_what_was_acknowledged_survives_kills(server_process: StartServer) -> None:
     """Time after time: acknowledged events stand, positions are dense, `check` passes and the watch misses nothing."""
     chance = random.Random(11)  # noqa: S311  (a fixed seed)
     server = server_process()
     watched: list[pb.WatchTransitionsResponse] = []
     known: set[int] = set()
-    for number in range(rounds):
+    for number in range(ROUNDS):
         publishers = [Publisher(f"r{number}c{own}") for own in range(CLIENTS)]
         await _publish_until_killed(server, publishers, watched, chance.randrange(20, 60))
         check(server.store)
@@ -74,7 +75,7 @@ async def test_what_was_acknowledged_survives_kills(server_process: StartServer,
         assert known == set(range(1, head + 1))
         assert [transition.position for transition in transitions(watched)] == list(range(1, head + 1))
 
-    assert rounds * 20 * 2 * RECIPIENTS < len(known) < rounds * 7_000
+    assert ROUNDS * 20 * 2 * RECIPIENTS < len(known) < ROUNDS * 7_000
 
 
 async def _publish_until_killed(

@@ -47,6 +47,7 @@ async def publish(
     raise AssertionError("the stream ended without an error")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill", [False, True], ids=["SIGTERM", "SIGKILL"])
 async def test_what_was_acknowledged_is_there_after_the_end(server_process: StartServer, *, kill: bool) -> None:
     """Acknowledged batches are whole in the log after a restart, and the rest can be sent again."""

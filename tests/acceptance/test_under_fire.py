@@ -7,6 +7,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from msgstate_server.domain.events import Event, EventAttributes, EventType
 from msgstate_server.domain.status import RecipientStatus
 from tests.acceptance import fire
@@ -69,6 +71,7 @@ def bring_up_to_date(versions: Names, moved: Listed) -> None:
         versions[provider, message_id, recipient] = max(known, version)
 
 
+@pytest.mark.slow
 def test_lists_and_watches_tell_what_was_published(server_process: StartServer, tmp_path: Path) -> None:
     """While one process publishes, others list, watch, disconnect and are killed: they all saw what was published."""
     server = server_process()

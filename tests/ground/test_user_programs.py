@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -89,6 +91,7 @@ def check(text: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=300)
 
 
+@pytest.mark.slow
 def test_a_users_program_passes_a_strict_checker(tmp_path: Path) -> None:
     """A program that uses what the client gives is well typed under `mypy --strict`."""
     result = check(PROGRAM, tmp_path)
@@ -96,6 +99,7 @@ def test_a_users_program_passes_a_strict_checker(tmp_path: Path) -> None:
     assert "Success: no issues found in 1 source file\n" == result.stdout, result.stdout
 
 
+@pytest.mark.slow
 def test_a_users_mistakes_are_found(tmp_path: Path) -> None:
     """Arguments of a wrong type, and one that is missing, are errors: the package is typed for who installs it."""
     result = check(MISTAKES, tmp_path)

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 import msgstate
 
 RIGHT = """
@@ -58,6 +60,7 @@ async def tell(channel: grpc.aio.Channel) -> None:
 """
 
 
+@pytest.mark.slow
 def test_stubs_are_typed(tmp_path: Path) -> None:
     """For the sync and the async stubs a right use passes, and each wrong field or type is an error at its line."""
     (tmp_path / "right.py").write_text(RIGHT)
