@@ -32,6 +32,7 @@ _EVENTS: Final = """
     FROM event AS e JOIN recipient_status AS s ON s.id = e.status_id
     WHERE e.position > ? ORDER BY e.position
 """
+_KEPT: Final = "SELECT count(*), coalesce(max(position), ?1) FROM event WHERE position > ?1"
 _attributes: Final = msgspec.json.Decoder(EventAttributes)
 
 
@@ -82,7 +83,7 @@ class Archive:
             connection.execute("BEGIN")
             log_id, position, floor = connection.execute("SELECT log_id, position, floor FROM head").fetchone()
             new = [entry_of(record) for record in connection.execute(_EVENTS, (self.last.position,))]
-            (kept,) = connection.execute("SELECT count(*) FROM event WHERE position > ?", (floor,)).fetchone()
+            kept, end = connection.execute(_KEPT, (floor,)).fetchone()
         self.looked_time = time.time_ns() // 1_000
         if self.log_id not in (b"", log_id):
             self.findings.append(Finding("log_keeps_its_end", "the log has another id"))
@@ -90,8 +91,8 @@ class Archive:
         if position < self.last.position:
             what = f"the log ended at {self.last.position}, and then at {position}"
             self.findings.append(Finding("log_keeps_its_end", what))
-        if kept != position - floor:
-            what = f"{kept} events are kept of a log from {floor + 1} to {position}"
+        elif (kept, end) != (position - floor, position):
+            what = f"{kept} events, the last at {end}, are kept of a log from {floor + 1} to {position}"
             self.findings.append(Finding("positions_are_dense", what))
         self._keep(new, floor, position)
         self.marks.append(Mark(at, floor, max(position, self.last.position)))

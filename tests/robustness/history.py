@@ -12,6 +12,8 @@ from tests.robustness.rows import Name, Row, Wanted
 EARLIEST: Final = "EARLIEST"
 NOW: Final = "NOW"
 _TOKENS: Final = 4_000
+_CLOCK_SLACK: Final = 100_000
+"""Microseconds by which a clock may be set while a campaign runs."""
 
 
 class Finding(NamedTuple):
@@ -116,6 +118,8 @@ class History:
         """Tokens that watches gave out, the newest last."""
         self.told = 0
         """How many rows watchers were told, each as often as it was."""
+        self.epoch = time.time() - now()
+        """What the monotonic clock is behind servers' clocks, which count from 1970, in seconds."""
         self._rows: dict[Row, Row] = {}
 
     def find(self, rule: str, what: str) -> None:
@@ -130,6 +134,10 @@ class History:
     def acknowledged(self) -> int:
         """How many events were acknowledged, each as often as it was."""
         return sum(len(attempt.facts) for attempt in self.attempts if attempt.acknowledged)
+
+    def wall_time(self, at: float) -> int:
+        """A time of the monotonic clock as servers tell it, a moment late at most: in microseconds since 1970."""
+        return round((self.epoch + at) * 1_000_000) + _CLOCK_SLACK
 
     def save(self, folder: Path) -> None:
         """Write all of it down, one JSON object a line."""

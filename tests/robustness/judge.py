@@ -30,6 +30,7 @@ RULES: Final[dict[str, Rule]] = {
     "each_event_is_in_the_log_once": lambda case: log_rules.once(case.model),
     "the_log_holds_only_what_was_sent": lambda case: log_rules.only_what_was_sent(case.history, case.model),
     "the_log_never_changes": lambda case: log_rules.unchanged(case.model, case.retained),
+    "retention_removes_all_or_none": lambda case: log_rules.all_or_none(case.model, case.retained),
     "versions_are_dense": lambda case: log_rules.versions(case.model),
     "commit_times_never_fall": lambda case: log_rules.commit_times(case.model),
     "statuses_are_the_fold_of_the_log": lambda case: log_rules.statuses(case.model, case.statuses),

@@ -82,6 +82,15 @@ def unchanged(model: Model, retained: dict[int, LogEntry]) -> Iterator[str]:
             yield f"positions {gone[:5]} are above the floor, {model.archive.last.floor}, and gone"
 
 
+def all_or_none(model: Model, retained: dict[int, LogEntry]) -> Iterator[str]:
+    """Of what a recipient had in the log when it fell silent, retention removed everything or nothing."""
+    for name, positions in model.by_name.items():
+        gone = [position for position in positions if position not in retained]
+        kept = [position for position in positions if position in retained]
+        if gone and kept and not model.was_silent(name, gone[-1], kept[0], model.periods.log):
+            yield f"of {name} the rows at {gone[-5:]} are gone, and those at {kept[:5]} are not"
+
+
 def versions(model: Model) -> Iterator[str]:
     """The version of a recipient counts its transitions, and each event sets out from where the one before ended."""
     for name, positions in model.by_name.items():

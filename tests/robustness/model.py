@@ -56,6 +56,13 @@ class Model:
         times = [self.archive.rows[position].commit_time for position in self.by_name[name] if after <= position <= to]
         return period is not None and any(later - earlier >= period for earlier, later in pairwise(times))
 
+    def was_silent_by(self, name: Name, since: int, until: int) -> bool:
+        """Whether nothing was heard of a recipient for as long as its status is kept, within these times."""
+        period = self.periods.status
+        times = (self.archive.rows[position].commit_time for position in self.by_name[name])
+        heard = [*(time for time in times if since <= time <= until), until]
+        return period is not None and any(later - earlier >= period for earlier, later in pairwise(heard))
+
     def version_at(self, name: Name, position: int) -> Version:
         """How far a recipient had come at a position of the log."""
         positions = self.by_name.get(name, [])

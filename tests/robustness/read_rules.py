@@ -33,7 +33,7 @@ def acknowledged(history: History, model: Model) -> Iterator[str]:
     """No answer lacks an event that was acknowledged before the call."""
     known = _by_time(_acknowledgements(history, model))
     for read, seen, least in _held_against(history, known):
-        if _version(seen) < least and not _may_be_forgotten(seen, least, model):
+        if _version(seen) < least and not _may_be_forgotten(history.wall_time(read.end), seen, least, model):
             yield f"{read.reader} was told {seen} of {seen.name}, after {least} was acknowledged"
 
 
@@ -41,10 +41,10 @@ def covered(history: History, model: Model) -> Iterator[str]:
     """No answer lacks an event that its own token covers: *read, then watch* misses nothing."""
     for read in history.reads:
         if read.token:
-            position = place(read.token).position
+            position, until = place(read.token).position, history.wall_time(read.end)
             for seen in read.seen:
                 least = model.version_at(seen.name, position)
-                if _version(seen) < least and not _may_be_forgotten(seen, least, model):
+                if _version(seen) < least and not _may_be_forgotten(until, seen, least, model):
                     yield f"{read.reader} was told {seen} with the token of {position}, which covers {least}"
 
 
@@ -109,6 +109,7 @@ def _held_against(history: History, known: dict[Name, list[_Known]]) -> Iterator
                 yield read, seen, before[-1]
 
 
-def _may_be_forgotten(seen: Seen, least: Version, model: Model) -> bool:
-    """Whether the status was, or may have been, removed by retention: then it is missing, or new."""
-    return model.periods.status is not None and (not seen.version or seen.create_time > least.create_time)
+def _may_be_forgotten(until: int, seen: Seen, least: Version, model: Model) -> bool:
+    """Whether retention may have removed the status by then: it is missing, or new, and was silent for long."""
+    is_gone = not seen.version or seen.create_time > least.create_time
+    return is_gone and model.was_silent_by(seen.name, least.create_time, until)

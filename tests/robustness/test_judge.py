@@ -108,6 +108,11 @@ def remove_a_row(world: World) -> None:
     del world.retained[6]
 
 
+def remove_one_row_of_two(world: World) -> None:
+    del world.retained[1]
+    world.archive.marks.append(Mark(9.0, 1, len(FACTS)))
+
+
 def skip_a_version(world: World) -> None:
     world.change(6, version=4)
     world.segment.responses[-1] = world.response(4, 6)
@@ -221,6 +226,7 @@ BROKEN: Final[list[tuple[str, Callable[[World], None]]]] = [
     ("the_log_holds_only_what_was_sent", write_what_nobody_sent),
     ("the_log_never_changes", rewrite_a_row),
     ("the_log_never_changes", remove_a_row),
+    ("retention_removes_all_or_none", remove_one_row_of_two),
     ("versions_are_dense", skip_a_version),
     ("commit_times_never_fall", turn_back_the_clock),
     ("statuses_are_the_fold_of_the_log", miscount),
@@ -244,6 +250,7 @@ BROKEN: Final[list[tuple[str, Callable[[World], None]]]] = [
     ("no_call_fails_for_unknown_reasons", fail_without_a_reason),
 ]
 SHOWN_BY_TWO: Final = {
+    "remove_a_row": "retention_removes_all_or_none",
     "tell_behind_a_checkpoint": "watches_miss_nothing",
     "diverge": "no_call_fails_for_unknown_reasons",
 }
@@ -270,6 +277,17 @@ def test_event_is_in_the_log_once() -> None:
 
     assert {"each_event_is_in_the_log_once"} == world.broken()
     assert set() == world.broken(Periods(log=1))
+
+
+def test_status_is_forgotten_after_its_time_alone() -> None:
+    """A status that is missing though its recipient was not silent for long is found."""
+    world = World()
+    world.history.epoch = 0
+
+    read_nothing_of_what_was_acknowledged(world)
+
+    assert {"reads_see_what_was_acknowledged"} == world.broken(Periods(status=60_000_000))
+    assert set() == world.broken(Periods(status=1_000_000))
 
 
 def test_every_rule_has_its_doctored_history() -> None:
