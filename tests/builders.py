@@ -1,7 +1,7 @@
 """Plain functions that make what tests put into a store: events with sensible defaults, and submissions of them."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from msgstate_server.domain.decision import Outcome, Payload, Problem, Submission, candidate
 from msgstate_server.domain.events import Event, EventAttributes, EventType
@@ -11,6 +11,30 @@ from msgstate_server.store.protocol import MessageKey, Store
 NOW = 1_790_000_000_000_000
 SECOND = 1_000_000
 TYPES = [event_type for event_type in EventType if event_type is not EventType.UNSPECIFIED]
+
+
+FACTS: Final = (
+    "evidence",
+    "version",
+    "position",
+    "queued_time",
+    "sent_time",
+    "delivered_time",
+    "engaged_time",
+    "failed_time",
+    "suppressed_time",
+    "complained_time",
+    "unsubscribed_time",
+    "last_event_time",
+    "open_count",
+    "click_count",
+    "failure_cause",
+    "suppression_cause",
+    "aliases",
+    "create_time",
+    "update_time",
+)
+"""The columns of a status that the events of its recipient decide."""
 
 
 class Clock:

@@ -40,6 +40,8 @@ _BY_REASON: Final[dict[str, type[errors.MsgstateError]]] = {
 _BY_CODE: Final[dict[StatusCode, type[errors.MsgstateError]]] = {
     StatusCode.INVALID_ARGUMENT: errors.InvalidRequest,
     StatusCode.UNAVAILABLE: errors.ServerUnavailable,
+    # A server that ends cuts off so what it has not looked at; what the client itself ends is not told as a failure.
+    StatusCode.CANCELLED: errors.ServerUnavailable,
     StatusCode.DEADLINE_EXCEEDED: errors.DeadlineExceeded,
     StatusCode.RESOURCE_EXHAUSTED: errors.ResourceExhausted,
     StatusCode.UNAUTHENTICATED: errors.Unauthenticated,

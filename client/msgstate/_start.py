@@ -1,8 +1,11 @@
 """Where a watch starts."""
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from enum import Enum
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from msgstate.v1 import message_status_service_pb2 as pb
 
@@ -21,6 +24,17 @@ NOW: Final = StartPoint.NOW
 
 Start: TypeAlias = StartPoint | str | datetime
 """An end of the log, a resume token, or a time with an offset: what was committed then or later."""
+
+
+class Committed(Protocol):
+    """What stands in the log since a time."""
+
+    @property
+    def commit_time(self) -> Timestamp:
+        """The time."""
+
+
+E = TypeVar("E", bound=Committed)
 
 WatchRequest = TypeVar("WatchRequest", pb.WatchTransitionsRequest, pb.WatchEventsRequest)
 
@@ -50,3 +64,8 @@ def started(request: WatchRequest, start: Start) -> WatchRequest:
     else:
         copy.resume_token = start
     return copy
+
+
+def since(entries: Sequence[E], time: datetime) -> Sequence[E]:
+    """Those that were committed then or later."""
+    return [entry for entry in entries if entry.commit_time.ToDatetime(UTC) >= time]

@@ -74,6 +74,7 @@ class Service:
     async def start(self) -> None:
         """Open the store and the ports; raises `CannotStart` or `SettingsError`, leaving nothing open."""
         credentials = _credentials(self._settings.webhooks)
+        periods = _periods(self._settings)
         async with AsyncExitStack() as opened:
             listener = opened.enter_context(_listen(self._settings.http))
             try:
@@ -94,11 +95,7 @@ class Service:
             self._serving = asyncio.create_task(self._http.serve([listener]))
             await self._http.wait_until_listening(self._serving)
             retention = Retention(
-                self._store,
-                _periods(self._settings),
-                self._clock,
-                self._tuning.retention_seconds,
-                self._tuning.retention_rows,
+                self._store, periods, self._clock, self._tuning.retention_seconds, self._tuning.retention_rows
             )
             self._background = [asyncio.create_task(part.run()) for part in (self._ingest, self._watches, retention)]
             opened.pop_all()
@@ -135,7 +132,10 @@ class Service:
         if not committing.done():
             _log.error("what was taken cannot be committed in time; its senders are told to send it again")
             committing.cancel()
+        # Before the watches, whose many ends keep the loop from telling anyone else.
+        self._rpc.refuse()
         self._watches.drain()
+        await self._watches.ended(end - loop.time())
         await self._rpc.stop(end - loop.time())
         following.cancel()
         await asyncio.gather(self._serving, committing, following, deleting, return_exceptions=True)

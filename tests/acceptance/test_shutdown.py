@@ -15,13 +15,15 @@ from msgstate.v1 import message_status_service_pb2 as pb
 from tests.acceptance.conftest import StartServer
 from tests.acceptance.server_process import ServerProcess
 from tests.acceptance.test_restart import EARLIEST, check, transitions
-from tests.rpc.running import DEADLINE, Client, connected
+from tests.rpc.running import DEADLINE, Client, WatchCall, connected
 from tests.rpc.samples import Told, event, told
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EXIT_SECONDS: Final = 5.0
 BATCH: Final = 300
+WATCHES: Final = 400
+CALLERS: Final = 12
 DRAINING: Final = Told(grpc.StatusCode.UNAVAILABLE, "DRAINING", "msgstate", {}, [], 1.0)
 HALF_A_WEBHOOK: Final = (
     b"POST /webhooks/cloudmailin HTTP/1.1\r\nHost: x\r\nContent-Length: 900\r\n"
@@ -133,3 +135,43 @@ async def _write(
     while True:
         number += 1
         await stream.write(event_service_pb2.StreamEventsRequest(batch_id=number, events=batch(f"s{number}")))
+
+
+async def test_who_calls_beside_many_watches_hears_of_the_end(server_process: StartServer) -> None:
+    """However many watches end at that moment, every other call is told to come again, and none is cut off."""
+    server = server_process()
+    quiet = pb.WatchTransitionsRequest(filter=pb.TransitionFilter(message_ids=["quiet"]))
+    async with connected(server.grpc) as client, connected(server.grpc) as other:
+        await client.publish(event("m"))
+        watches = [client.statuses.WatchTransitions(quiet, timeout=3 * DEADLINE) for _ in range(WATCHES)]
+        await asyncio.gather(*[watch.read() for watch in watches])
+        asking = [asyncio.create_task(ask(other)) for _ in range(CALLERS)]
+        publishing = [asyncio.create_task(Publisher(f"p{number}").run(other)) for number in range(4)]
+        ending = [asyncio.create_task(drained(watch)) for watch in watches]
+
+        code, _ = await ended(server)
+
+        errors = [await each for each in (*asking, *publishing)]
+        codes = [await each for each in ending]
+    assert code == 0, server.log()
+    assert {error.code() for error in errors} == {grpc.StatusCode.UNAVAILABLE}
+    assert set(codes) == {grpc.StatusCode.UNAVAILABLE}
+
+
+async def drained(watch: WatchCall) -> grpc.StatusCode:
+    """Read a watch to its end, and give how it ended."""
+    try:
+        while await watch.read():
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error.code()
+    return await watch.code()
+
+
+async def ask(client: Client) -> grpc.aio.AioRpcError:
+    """Ask for one status after the other until the server is gone; the error with which it says so."""
+    while True:
+        try:
+            await client.status("m")
+        except grpc.aio.AioRpcError as error:
+            return error

@@ -64,6 +64,7 @@ def raised(code: StatusCode, reason: str = "", text: str = "the text", **metadat
         (StatusCode.OUT_OF_RANGE, "POSITION_COMPACTED", msgstate.PositionCompacted),
         (StatusCode.UNAVAILABLE, "DRAINING", msgstate.ServerUnavailable),
         (StatusCode.UNAVAILABLE, "", msgstate.ServerUnavailable),
+        (StatusCode.CANCELLED, "", msgstate.ServerUnavailable),
         (StatusCode.DEADLINE_EXCEEDED, "", msgstate.DeadlineExceeded),
         (StatusCode.RESOURCE_EXHAUSTED, "INGEST_QUEUE_FULL", msgstate.ResourceExhausted),
         (StatusCode.UNAUTHENTICATED, "", msgstate.Unauthenticated),

@@ -5,13 +5,15 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
 from typing import Any
 
 import grpc
 import pytest
 
 import msgstate
-from msgstate import AsyncClient, Published, PublishedBatch
+from msgstate import AsyncClient, Published, PublishedBatch, Transition
 from msgstate._start import Start
 from msgstate._sync import transport
 from msgstate._sync.calls import Calls
@@ -154,6 +156,31 @@ def test_a_watch_at_its_limit_for_good_ends(connect: Connect) -> None:
         next(watch)
 
 
+def committed(message_id: str, time: datetime) -> Transition:
+    """A transition that stands in the log since then."""
+    transition = Transition(message_id=message_id)
+    transition.commit_time.FromDatetime(time)
+    return transition
+
+
+def test_a_start_ahead_of_now_outlives_its_connection(connect: Connect) -> None:
+    """A watch that resumes before the time at which it starts still gives nothing that was committed earlier."""
+    start = datetime(2100, 1, 1, tzinfo=UTC)
+    earlier, later = committed("earlier", start - timedelta(microseconds=1)), committed("later", start)
+    resumed = {PLACE: ("t1", [earlier]), "t1": ("t2", [earlier, later]), "t2": ("t3", [earlier])}
+
+    def watching(request: pb.WatchTransitionsRequest, _: grpc.ServicerContext) -> Iterator[pb.WatchTransitionsResponse]:
+        token, transitions = resumed.get(request.resume_token, (PLACE, []))
+        yield pb.WatchTransitionsResponse(resume_token=token, transitions=transitions)
+
+    with serving(watching=watching) as address, connect(address).watch(start) as watch:
+        batches = islice(watch.batches(), 4)
+        found = [(batch.resume_token, [each.message_id for each in batch.entries]) for batch in batches]
+
+    # What comes after the first is not looked at: the log is in order of time.
+    assert [(PLACE, []), ("t1", []), ("t2", ["later"]), ("t3", ["earlier"])] == found
+
+
 class Opened(transport.Stream[Any]):
     """A stream that nothing comes from."""
 
@@ -230,7 +257,7 @@ def test_an_alarm_does_not_ring_after_its_block(monkeypatch: pytest.MonkeyPatch)
     assert ([], False) == (rung, alarm.rang)
 
 
-RETRIED = {grpc.StatusCode.UNAVAILABLE}
+RETRIED = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
 OTHERS = sorted(set(grpc.StatusCode) - RETRIED - {grpc.StatusCode.OK}, key=str)
 
 
@@ -248,14 +275,15 @@ def test_only_what_is_unavailable_is_tried_again(connect: Connect, code: grpc.St
     assert attempts == ["m"]
 
 
-def test_what_is_unavailable_is_tried_until_it_is_not(connect: Connect) -> None:
-    """A call goes on through a server that is unavailable twice, and not at all without `retry`."""
+@pytest.mark.parametrize("code", sorted(RETRIED, key=str), ids=str)
+def test_what_is_unavailable_is_tried_until_it_is_not(connect: Connect, code: grpc.StatusCode) -> None:
+    """A call goes on through a server that is unavailable or cuts it off twice, and not at all without `retry`."""
     attempts: list[str] = []
 
     def status(request: pb.GetMessageStatusRequest, context: grpc.ServicerContext) -> pb.GetMessageStatusResponse:
         attempts.append(request.message_id)
         if len(attempts) < 3:
-            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+            context.abort(code, "not now")
         return pb.GetMessageStatusResponse(resume_token=PLACE)
 
     with serving(status=status) as address:

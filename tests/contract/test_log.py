@@ -91,6 +91,29 @@ async def test_read_log_in_pages(store: Store, limit: int) -> None:
     assert read == list(range(1, 26))
 
 
+@pytest.mark.parametrize("limit", [1, 7, 1_000])
+async def test_follow_log_reads_the_same(store: Store, limit: int) -> None:
+    """Who follows the log's end reads what `read_log` gives, from any place to any other."""
+    assert await store.follow_log(0, limit) == []
+    await append(store, *numbered(25, messages=3))
+    for after in (0, 1, 20, 24, 25, 99):
+        assert await store.follow_log(after, limit) == await store.read_log(after, limit)
+
+
+async def test_the_end_of_the_log_waits_for_no_page(store: Store) -> None:
+    """What is new, the head, and where a watch starts are read while many pages of the log wait to be read."""
+    for first in range(0, 10_000, 2_500):
+        await append(store, *numbered(2_500, messages=50, first=first))
+    pages = [asyncio.create_task(store.read_log(0, 10_000)) for _ in range(30)]
+    await asyncio.sleep(0)
+    head = await store.read_head()
+    (last,) = await store.follow_log(9_999, 250)
+    assert (last.position, last.fingerprint) == (10_000, await store.fingerprint_at(10_000))
+    assert (await store.last_before(head.commit_time + 1))[0] == 10_000
+    assert sum(page.done() for page in pages) < 15
+    assert {len(page) for page in await asyncio.gather(*pages)} == {10_000}
+
+
 async def test_read_log_beyond_the_end(store: Store) -> None:
     """After the last row, or in an empty log, there is nothing."""
     assert await store.read_log(0, 10) == []

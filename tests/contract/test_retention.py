@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from random import Random
 
 import pytest
 from msgspec.structs import replace
@@ -133,6 +134,8 @@ async def test_the_log_below_its_floor(place: Place) -> None:
     for after in (0, 1, 3):
         with pytest.raises(PositionCompacted, match=r"^the log is kept from position 5 on; ") as caught:
             await store.read_log(after, 10)
+        with pytest.raises(PositionCompacted):
+            await store.follow_log(after, 10)
         assert caught.value.metadata == {"earliest_position": "5"}
         with pytest.raises(PositionCompacted):
             await store.fingerprint_at(after)
@@ -254,6 +257,28 @@ async def test_old_bodies_are_discarded(place: Place) -> None:
     found = [await store.read_payload(position) for position in range(1, 8)]
     assert [body and body.body for body in found] == [None] * 6 + [b"new"]
     assert len(await store.read_log(0, 10)) == 7
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 100])
+async def test_an_old_body_behind_younger_ones_is_discarded(place: Place, limit: int) -> None:
+    """A body that a replay kept anew goes by when it came, wherever it is among others."""
+    store, ages = place.store, [9, 9, 9, 9, 9, 9, 1, 9, 9, 9, 1, 9]
+    for number, seconds in enumerate(ages):
+        kept = payload(b"%d" % number, received=NOW + seconds * SECOND)
+        await store.append([submission(event(event_id=str(number)), payload=kept)])
+    assert sum(await walk(store.discard_payloads, NOW + 5 * SECOND, limit)) == 2
+    found = [await store.read_payload(position) is not None for position in range(1, 13)]
+    assert found == [seconds == 9 for seconds in ages]
+
+
+async def test_steps_discard_some_bytes_at_a_time(place: Place) -> None:
+    """Large bodies are discarded over several steps, and none is passed over."""
+    store, noise = place.store, Random(1)  # noqa: S311
+    for number in range(5):
+        kept = payload(noise.randbytes(2_000_000), received=NOW)
+        await store.append([submission(event(event_id=str(number)), payload=kept)])
+    assert await walk(store.discard_payloads, LATER, 5) == [3, 2]
+    assert [await store.read_payload(position) for position in range(1, 6)] == [None] * 5
 
 
 async def test_a_body_goes_with_its_last_event(place: Place) -> None:

@@ -12,9 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
+from tests.acceptance import in_process, server_process
 from tests.fuzz.calls import calls, some_request
 from tests.fuzz.files import files
 from tests.fuzz.hooks import hooks, some_body
+from tests.fuzz.stores import stores
 from tests.fuzz.wire import some_frame, wire
 
 Case: TypeAlias = Callable[[bytes], Awaitable[None]]
@@ -123,8 +125,20 @@ async def _tokens(folder: Path) -> AsyncIterator[Drive]:
 
 @asynccontextmanager
 async def _files(folder: Path) -> AsyncIterator[Drive]:
-    async with files(folder) as opened:
+    async with files(folder, in_process.run) as opened:
         yield Drive(opened.case, opened.some_file)
+
+
+@asynccontextmanager
+async def _processes(folder: Path) -> AsyncIterator[Drive]:
+    async with files(folder, server_process.run) as opened:
+        yield Drive(opened.case, opened.some_file)
+
+
+@asynccontextmanager
+async def _stores(folder: Path) -> AsyncIterator[Drive]:
+    async with stores(folder) as opened:
+        yield Drive(opened.case, some_choices)
 
 
 TARGETS: Final = {
@@ -138,7 +152,9 @@ TARGETS: Final = {
     "rpc streams": Target(4, 64, _streams),
     "tokens": Target(12, 16, _tokens),
     # One at a time: a command owns its process's standard output.
-    "files": Target(5, 1, _files),
+    "files": Target(4, 1, _files),
+    "file processes": Target(1, 1, _processes),
+    "stores": Target(4, 1, _stores),
 }
 
 

@@ -3,18 +3,21 @@
 import json
 import random
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from subprocess import CompletedProcess
+from typing import Final, TypeAlias
 
 from msgstate import Client, Event, EventType
-from tests.acceptance.in_process import run
 from tests.acceptance.server_process import CREDENTIALS, ServerProcess, write_config
 from tests.fuzz.choices import Choices
 from tests.fuzz.hooks import BODIES
 from tests.fuzz.oddities import edited, encode, mutated
 from tests.fuzz.promise import Broken, require
+
+Run: TypeAlias = Callable[..., CompletedProcess[str]]
+"""Runs a command: in this process, or as one of its own."""
 
 SECONDS: Final = 30
 _KINDS: Final = ("config", "lines", "cloudmailin", "emailit", "token")
@@ -49,8 +52,9 @@ _ODD: Final = (
 class Files:
     """A folder for the file, and a server for the commands that speak to one."""
 
-    def __init__(self, folder: Path, server: str, token: bytes) -> None:
+    def __init__(self, folder: Path, run: Run, server: str, token: bytes) -> None:
         self._folder = folder
+        self._run = run
         self._server = server
         self.token = token
 
@@ -60,9 +64,10 @@ class Files:
         file = self._folder / f"odd-{kind}"
         file.write_bytes(data[1:])
         with _within(SECONDS):
-            done = run(*_command(kind, file, self._server), folder=self._folder)
+            done = self._run(*_command(kind, file, self._server), folder=self._folder)
         told = done.stdout + done.stderr
         require(done.returncode in range(4), "a command ends with a documented exit code", done.returncode, told)
+        require("Traceback" not in told, "a command that fails says why in words", kind, told)
         require(done.returncode == 0 or told.strip() != "", "a command that fails says why", kind, done.returncode)
         if done.returncode and kind == "token":
             require(str(file) in told, "a file that holds no token is named", told)
@@ -112,7 +117,7 @@ def _within(seconds: int) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def files(folder: Path) -> AsyncIterator[Files]:
+async def files(folder: Path, run: Run) -> AsyncIterator[Files]:
     """A server process that has a log, and the token of its first position."""
     server = ServerProcess(folder / "files.db", write_config(folder / "files.toml", folder / "files.db"))
     try:
@@ -123,7 +128,7 @@ async def files(folder: Path) -> AsyncIterator[Files]:
                 published = client.publish_batch([event])
                 if number == 0:
                     token = published.resume_token.encode()
-        yield Files(folder, server.grpc, token)
+        yield Files(folder, run, server.grpc, token)
     finally:
         server.kill()
 

@@ -27,18 +27,29 @@ class Guided(NamedTuple):
     broken: str
 
 
+def why_not() -> str:
+    """Why inputs cannot be guided; empty where they can."""
+    if not PYTHON.exists():
+        return f"{PYTHON} is not there: run sh scripts/setup.sh fuzz"
+    tried = subprocess.run([str(PYTHON), "-c", "import atheris"], capture_output=True, check=False)
+    return f"{PYTHON} has no atheris: sh scripts/setup.sh fuzz says why" if tried.returncode else ""
+
+
 def guide(name: str, seconds: int, seed: int) -> Guided:
     """Fuzz one target in a process of its own; raises FileNotFoundError where its environment was not made."""
     command = [str(PYTHON), "-m", "tests.fuzz.guided", name, str(seconds), str(seed)]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=seconds + _SPARE_SECONDS,
-            env=os.environ | {"TMPDIR": folder},
-        )
+        try:
+            done = subprocess.run(
+                command,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=seconds + _SPARE_SECONDS,
+                env=os.environ | {"TMPDIR": folder},
+            )
+        except subprocess.TimeoutExpired:
+            return Guided(0, f"{name}: it did not end within {_SPARE_SECONDS} s of its time")
     executed = _EXECUTED.search(done.stderr)
     return Guided(int(executed[1]) if executed else 0, "" if done.returncode == 0 else done.stderr[-4_000:])
 

@@ -14,8 +14,8 @@ from tests.fuzz.campaign import TARGETS, Drive
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-DRAWN: Final = {"files": 30}
-"""How many cases are drawn of a target; 80 of most."""
+DRAWN: Final = {"files": 8, "file processes": 1, "stores": 10}
+"""How many cases are drawn of a target; 25 of most."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session", params=TARGETS)
@@ -25,23 +25,25 @@ async def drive(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
         yield opened
 
 
-async def test_what_is_drawn_breaks_no_promise(drive: Drive, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(5, marks=pytest.mark.slow)])
+async def test_what_is_drawn_breaks_no_promise(drive: Drive, request: pytest.FixtureRequest, times: int) -> None:
     """Inputs that start from good ones and are changed break no promise."""
     chance = random.Random(4)  # noqa: S311  (a fixed seed)
     name = request.node.callspec.params["drive"]
     at_once = TARGETS[name].at_once
-    cases = [drive.draw(chance) for _ in range(DRAWN.get(name, 80))]
+    cases = [drive.draw(chance) for _ in range(times * DRAWN.get(name, 25))]
 
     for first in range(0, len(cases), at_once):
         await asyncio.gather(*(drive.case(data) for data in cases[first : first + at_once]))
 
 
+@pytest.mark.parametrize("drive", [name for name in TARGETS if name not in DRAWN], indirect=True)
 @given(data=st.binary(max_size=200))
 @settings(
     derandomize=True,
     deadline=None,
     database=None,
-    max_examples=25,
+    max_examples=8,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 async def test_no_bytes_break_a_promise(drive: Drive, data: bytes) -> None:

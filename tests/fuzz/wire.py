@@ -75,12 +75,14 @@ class Wire:
         await self._require_good()
 
     async def frames(self, data: bytes) -> None:
-        """Any bytes: nothing is answered with a fault, and others are served."""
+        """Any bytes: nothing is answered with a fault, who ends is let go, and others are served."""
         async with self._connection() as (reader, writer):
-            with suppress(ConnectionError, TimeoutError):
+            with suppress(ConnectionError):
                 writer.write(data)
-                async with asyncio.timeout(_PATIENCE):
-                    found = _STATUS.findall(await reader.read(65_536))
+                answer = await _some(reader)
+                writer.write_eof()
+                answer += await _rest(reader)
+                found = _STATUS.findall(answer)
                 require(all(int(each) in ANSWERS for each in found), "no bytes are answered with a fault", found)
         await self._require_good()
 
@@ -99,6 +101,24 @@ class Wire:
             writer.close()
             with suppress(ConnectionError):
                 await writer.wait_closed()
+
+
+async def _some(reader: asyncio.StreamReader) -> bytes:
+    """What comes within a moment; nothing where the server waits for more."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            return await reader.read(65_536)
+    except TimeoutError:
+        return b""
+
+
+async def _rest(reader: asyncio.StreamReader) -> bytes:
+    """What comes until the server ends the connection."""
+    try:
+        async with asyncio.timeout(SECONDS):
+            return await reader.read()
+    except TimeoutError:
+        raise Broken(f"a connection that its client has ended is ended within {SECONDS} s") from None
 
 
 async def _answer(reader: asyncio.StreamReader) -> tuple[int, bool]:

@@ -17,8 +17,8 @@ from tests.robustness.proxy import DOWN, FAIR, UP, Weather
 
 _MOST_MOMENTS: Final = 4
 """A failpoint acts at a random one of its first times."""
-_RANDOM_KILLS: Final = 30
-_RARE: Final = ("compact.", "forget.")
+_RANDOM_KILLS: Final = 40
+_RARE: Final = ("compact.", "forget.", "discard.")
 _SPELL_SECONDS: Final = (0.4, 1.2)
 _STOP_SECONDS: Final = 20.0
 """How long a server may take to end cleanly. It promises 5, which tests of their own hold it to: here all is busy."""
@@ -40,6 +40,8 @@ _FAILABLE: Final = (
     "compact.after_floor",
     "forget.after_begin",
     "forget.after_statuses",
+    "discard.after_begin",
+    "discard.after_payloads",
 )
 """Where a disk may fail: within a transaction."""
 

@@ -15,6 +15,7 @@ Start = str | int
 
 _SHORT: Final = (2, 40)
 _LONG: Final = (50, 400)
+_FEW: Final = (2, 10)
 LONGEST_SILENCE: Final = 60
 """A watcher with this interval gets no checkpoints to speak of."""
 _NEAR: Final = 30
@@ -62,6 +63,16 @@ def around_now(chosen: random.Random, _: Known) -> Start:
     return time.time_ns() // 1_000 + chosen.randrange(-400_000, 400_000)
 
 
+def ahead_of_now(chosen: random.Random, _: Known) -> Start:
+    """A time that is to come when the request arrives."""
+    return time.time_ns() // 1_000 + chosen.randrange(200_000, 800_000)
+
+
+def from_beginning(_: random.Random, __: Known) -> Start:
+    """Wherever the log begins by now."""
+    return EARLIEST
+
+
 def near_floor(chosen: random.Random, known: Known) -> Start:
     """A token on either side of where the floor was seen last, or the beginning, which is the floor."""
     if chosen.random() < 0.3:
@@ -89,6 +100,8 @@ HABITS: Final = (
     Habit("from now", _EVERYTHING, from_now, responses=_SHORT),
     Habit("before the head", _TRANSITIONS, before_head, responses=_SHORT),
     Habit("around now", _EVERYTHING, around_now, responses=_SHORT),
+    Habit("ahead of now", _EVERYTHING, ahead_of_now, responses=_FEW),
+    Habit("from the beginning", _TRANSITIONS, from_beginning),
     Habit("near the floor", _EVERYTHING, near_floor, responses=_SHORT),
     Habit("stalled", _EVERYTHING, resuming, stall_seconds=2.0),
     Habit("stalled, of transitions", _TRANSITIONS, resuming, stall_seconds=1.0, max_batch=20),

@@ -6,10 +6,10 @@ from itertools import pairwise
 
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.status import RecipientStatus
+from tests.builders import FACTS
 from tests.robustness.history import Attempt, Fact, History
 from tests.robustness.model import Model
 from tests.robustness.rows import Name, Row
-from tests.robustness.statuses import FACTS
 
 
 def acknowledged(history: History, model: Model) -> Iterator[str]:

@@ -15,9 +15,11 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from tests.fuzz.campaign import TARGETS, keep
 from tests.fuzz.campaign import campaign as attack
-from tests.fuzz.campaign import keep
+from tests.fuzz.guided import guide, why_not
 from tests.robustness import power
+from tests.robustness.bugs_table import try_bugs
 from tests.robustness.history import Finding, now
 from tests.robustness.host import ROOT
 from tests.robustness.report import Report
@@ -25,6 +27,15 @@ from tests.robustness.run import Plan, campaign
 
 _ROUND_SECONDS: Final = 60.0
 """How long one file is used: what is recorded of it is held in memory."""
+_FINALE_SECONDS: Final = 10.0
+"""What a campaign takes behind its last cycle: watchers converge, and the judge reads it all."""
+_GUIDED_SECONDS: Final = 20.0
+"""How long one target is fuzzed at least, of which a quarter is the start."""
+_PROCESSES: Final = ("files", "file processes")
+"""Targets with processes of their own, which would outlive the one that atheris ends."""
+_SEEDS: Final = 2**31 - 1
+"""Of atheris."""
+_DISK_TESTS: Final = ("tests/robustness/test_storage.py", "tests/robustness/test_storage_damage.py")
 _PASSED: Final = re.compile(r"(\d+) passed")
 
 
@@ -44,9 +55,9 @@ def campaigns(seconds: float, seed: int) -> Report:
 async def _campaigns(seconds: float, seed: int) -> Report:
     total, end = Report(), now() + seconds
     seeds = random.Random(seed)  # noqa: S311
-    while now() < end:
+    while not total.counts or end - now() > 2 * _FINALE_SECONDS:
         folder = Path(tempfile.mkdtemp(prefix="msgstate-soak-"))
-        plan = Plan(folder, seeds.getrandbits(32), min(_ROUND_SECONDS, end - now()))
+        plan = Plan(folder, seeds.getrandbits(32), min(_ROUND_SECONDS, end - now() - _FINALE_SECONDS))
         report = await campaign(plan)
         if report.findings:
             report.findings.insert(0, Finding("campaign", f"seed {plan.seed}; its record and logs are in {folder}"))
@@ -60,22 +71,37 @@ def power_cuts(seconds: float, seed: int) -> Report:
     """Power cuts, rebuilt from what a server wrote and synced."""
     with tempfile.TemporaryDirectory(prefix="msgstate-soak-") as folder:
         done = asyncio.run(power.power_cuts(seconds, seed, Path(folder)))
-    counts = Counter({"power cuts rebuilt": done.power_cuts, "power cuts: events acknowledged": done.acknowledged})
+    counts = Counter(
+        {
+            "power cuts rebuilt": done.power_cuts,
+            "power cuts: events acknowledged": done.acknowledged,
+            "power cuts: webhooks acknowledged": done.hooks,
+        }
+    )
     findings = [Finding(f"power_cuts_{rule}", f"seed {seed}: {what}") for rule, what in done.findings]
     return Report(counts, findings)
 
 
 def bad_disks(seconds: float, seed: int) -> Report:
-    """Full, failing and read-only disks, and damaged files: the tests of these, again and again."""
-    report, end = Report(), now() + seconds
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/robustness", "-k", "test_storage"]
+    """Full, failing and read-only disks, and damaged files: the tests of these in random order, again and again."""
+    report, end, deck = Report(), now() + seconds, list[str]()
+    chosen = random.Random(seed)  # noqa: S311
     while now() < end and not report.findings:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+        if not deck:
+            found = _pytest("--collect-only", *_DISK_TESTS).stdout
+            deck = sorted({line.partition("[")[0] for line in found.splitlines() if "::" in line})
+            chosen.shuffle(deck)
+        done = _pytest(deck.pop())
         passed = _PASSED.search(done.stdout)
         report.counts["bad disks survived"] += int(passed[1]) if passed else 0
         if done.returncode:
             report.findings.append(Finding("bad_disks", f"seed {seed}: {done.stdout[-2_000:]}"))
     return report
+
+
+def _pytest(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
 
 
 def bad_input(seconds: float, seed: int) -> Report:
@@ -90,8 +116,41 @@ def bad_input(seconds: float, seed: int) -> Report:
     )
 
 
-LANES: Final[Sequence[Sequence[Part]]] = (
-    (Part("campaigns", campaigns, 1.0),),
-    (Part("power cuts", power_cuts, 0.25), Part("bad disks", bad_disks, 0.1), Part("bad input", bad_input, 0.65)),
-)
-"""Lanes run side by side, the parts of a lane one after the other, each in a process of its own."""
+def guided_input(seconds: float, seed: int) -> Report:
+    """Bad input that looks for new paths through the code, for as many targets as the time is enough for."""
+    names = [name for name in TARGETS if name not in _PROCESSES]
+    count = min(len(names), max(1, int(seconds // _GUIDED_SECONDS)))
+    report = Report()
+    for name in random.Random(seed).sample(names, count):  # noqa: S311
+        done = guide(name, max(1, int(seconds / count - _GUIDED_SECONDS / 4)), seed % _SEEDS)
+        report.counts["bad input, guided by coverage"] += done.cases
+        if done.broken:
+            report.findings.append(Finding(f"guided_input_{name}", done.broken))
+    return report
+
+
+def no_guided_input(_: float, __: int) -> Report:
+    """A line that says why input is not guided by coverage."""
+    return Report(notes=[f"bad input, guided by coverage: left out, since {why_not()}"])
+
+
+def seeded_bugs(seconds: float, seed: int) -> Report:
+    """Bugs put into copies of the server, to see that the rules catch them."""
+    return asyncio.run(try_bugs(seconds, seed))
+
+
+def lanes() -> Sequence[Sequence[Part]]:
+    """Lanes run side by side, the parts of a lane one after the other, each in a process of its own."""
+    if why_not():
+        inputs = (Part("guided input", no_guided_input, 0.0), Part("bad input", bad_input, 0.75))
+    else:
+        inputs = (Part("guided input", guided_input, 0.15), Part("bad input", bad_input, 0.75))
+    return (
+        (Part("campaigns", campaigns, 1.0),),
+        (
+            Part("power cuts", power_cuts, 0.2),
+            Part("bad disks", bad_disks, 0.1),
+            *inputs,
+            Part("seeded bugs", seeded_bugs, 1.0),
+        ),
+    )

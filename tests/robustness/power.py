@@ -6,19 +6,25 @@ had been told by then.
 """
 
 import asyncio
+import itertools
+import json
+import math
 import shutil
 import sys
 import time
+import zlib
 from bisect import bisect
 from collections import deque
 from collections.abc import Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
 import grpc
+import httpx
 
 from msgstate.v1 import event_pb2
 from msgstate_server.domain.errors import StoreUnusable
@@ -27,9 +33,12 @@ from msgstate_server.store.check import Summary, check
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
 from tests.acceptance.server_process import ServerProcess, write_config
 from tests.builders import append, event
+from tests.robustness.archive import connect
+from tests.robustness.power_server import STATUS_SECONDS
 from tests.robustness.power_trace import DiskModel, Kind, Record, read_trace
-from tests.rpc.running import Client, connected, eventually
+from tests.rpc.running import DEADLINE, Client, connected, eventually
 from tests.rpc.samples import ACCEPTED, DELIVERED, OPENED, SENT
+from tests.webhooks.samples import cloudmailin_event
 
 PUBLISHERS: Final = 3
 PAGES: Final = 25
@@ -37,6 +46,8 @@ PAGES: Final = 25
 _DOUBLED: Final = 0.1
 BATCHES: Final = 20
 """Acknowledgements without which the traffic of one start is too thin."""
+HOOKS: Final = 5
+"""The same of webhooks."""
 CUTS: Final = 24
 """Moments of one pass over what was recorded."""
 CREATION: Final = 60
@@ -60,6 +71,9 @@ class Report:
     power_cuts: int = 0
     checkpoints: int = 0
     acknowledged: int = 0
+    hooks: int = 0
+    floor: int = 0
+    """Up to where retention had deleted the log of one store."""
     findings: list[Finding] = field(default_factory=list)
 
     def add(self, other: "Report") -> None:
@@ -67,6 +81,8 @@ class Report:
         self.power_cuts += other.power_cuts
         self.checkpoints += other.checkpoints
         self.acknowledged += other.acknowledged
+        self.hooks += other.hooks
+        self.floor = max(self.floor, other.floor)
         self.findings += other.findings
 
 
@@ -79,6 +95,25 @@ class Acknowledgement(NamedTuple):
     time: int
     events: dict[int, str]
     repeated: bool = False
+
+
+class Hook(NamedTuple):
+    """A webhook that was acknowledged: when it was posted and when the answer was in hand, and its message's id.
+
+    One part of it was understood, another is in quarantine.
+    """
+
+    posted: int
+    time: int
+    message_id: str
+
+
+class Told(NamedTuple):
+    """What clients had been told by the moment of a cut: event ids by position, and webhooks."""
+
+    moment: int
+    events: dict[int, str]
+    hooks: list[Hook]
 
 
 class RecordedServer(ServerProcess):
@@ -115,16 +150,25 @@ async def power_cuts(seconds: float, seed: int, folder: Path) -> Report:
     while not total.findings and time.monotonic() < began + seconds:
         own = folder / str(seed)
         own.mkdir()
-        total.add(await campaign(own, seed, passes=10, traffic=3))
+        total.add(await campaign(own, seed, passes=10, traffic=3, until=began + seconds))
         shutil.rmtree(own)
         seed += 1
     return total
 
 
 async def campaign(  # noqa: PLR0913  (how much of each)
-    folder: Path, seed: int, *, synchronous: str = "FULL", starts: int = 2, passes: int = 1, traffic: float = 0.4
+    folder: Path,
+    seed: int,
+    *,
+    synchronous: str = "FULL",
+    starts: int = 2,
+    passes: int = 1,
+    traffic: float = 0.4,
+    until: float = math.inf,
 ) -> Report:
     """Start a server so many times, each with so many seconds of traffic, then cut the power at `CUTS` moments a pass.
+
+    No pass but the first begins after `until`, on the monotonic clock.
 
     `synchronous` other than FULL is a bug that the rule "acknowledged" must catch; then no unsynced write is left, of
     which pieces would break the file itself. The first finding ends it.
@@ -139,11 +183,14 @@ async def campaign(  # noqa: PLR0913  (how much of each)
         server.kill()
     records = read_trace(*server.traces)
     report.checkpoints = sum(record.kind is Kind.SYNC and record.name == server.store.name for record in records)
-    for _ in range(passes):
-        for files, told in _cuts(records, sent.acknowledged, chance, pieces=synchronous == "FULL"):
-            report.findings += await _judge(folder / "cut", files, told)
+    for number in range(passes):
+        if number and time.monotonic() > until:
+            break
+        for files, told in _cuts(records, sent, chance, pieces=synchronous == "FULL"):
+            await _judge(folder / "cut", files, told, report)
             report.power_cuts += 1
-            report.acknowledged = max(report.acknowledged, len(told))
+            report.acknowledged = max(report.acknowledged, len(told.events))
+            report.hooks = max(report.hooks, len(told.hooks))
             if report.findings:
                 return report
     return report
@@ -154,6 +201,7 @@ class _Traffic:
 
     def __init__(self, chance: Random) -> None:
         self.acknowledged: list[Acknowledgement] = []
+        self.hooks: list[Hook] = []
         self._chance = chance
         self._unanswered: list[list[event_pb2.Event]] = []
 
@@ -165,8 +213,12 @@ class _Traffic:
                 await self._send(client, self._unanswered.pop(), repeated=True)
             names = [f"s{number}p{own}" for own in range(PUBLISHERS)]
             publishers = [asyncio.create_task(self._publish(client, name)) for name in names]
-            before, until = len(self.acknowledged), time.monotonic() + seconds
-            await eventually(lambda: len(self.acknowledged) > before + BATCHES and time.monotonic() > until)
+            publishers.append(asyncio.create_task(self._post(server, f"hook{number}")))
+            batches, hooks = len(self.acknowledged) + BATCHES, len(self.hooks) + HOOKS
+            until = time.monotonic() + seconds
+            await eventually(
+                lambda: len(self.acknowledged) > batches and len(self.hooks) > hooks and time.monotonic() > until
+            )
             if number % 2:
                 await asyncio.to_thread(server.terminate)
             elif server.synchronous == "FULL":
@@ -195,6 +247,20 @@ class _Traffic:
                 self._unanswered.append(batch)
                 return
 
+    async def _post(self, server: RecordedServer, name: str) -> None:
+        """Post webhook after webhook, each with a part that is not understood, until the server takes none."""
+        async with httpx.AsyncClient(base_url=f"http://{server.http}", timeout=DEADLINE, trust_env=False) as http:
+            for number in itertools.count():
+                message_id, posted = f"{name}-{number}", time.monotonic_ns()
+                body = {"events": [cloudmailin_event("delivery", message_id=message_id), message_id]}
+                try:
+                    answer = await http.post("/webhooks/cloudmailin", json=body, auth=("hook", "secret"))
+                except httpx.HTTPError:
+                    return
+                if answer.status_code != HTTPStatus.OK:
+                    return
+                self.hooks.append(Hook(posted, time.monotonic_ns(), message_id))
+
     async def _send(self, client: Client, batch: list[event_pb2.Event], *, repeated: bool = False) -> None:
         response = await client.publish(*batch)
         told = time.monotonic_ns()
@@ -215,50 +281,58 @@ def _event(name: str, batch: int, number: int, chance: Random) -> event_pb2.Even
 
 
 def _cuts(
-    records: Sequence[Record], acknowledged: Sequence[Acknowledgement], chance: Random, *, pieces: bool
-) -> Iterator[tuple[dict[str, bytes], dict[int, str]]]:
+    records: Sequence[Record], sent: _Traffic, chance: Random, *, pieces: bool
+) -> Iterator[tuple[dict[str, bytes], Told]]:
     """The files after cuts at moments spread over all that was recorded, each beside what was acknowledged by then.
 
     They are without any unsynced write; or, where `pieces` are wanted, half of them with pieces of some.
     """
     some = chance.sample(range(len(records)), min(CUTS, len(records)))
     ends = [record.end for record in records]
-    repeated = (bisect(ends, each.time) - 1 for each in acknowledged if each.repeated)
+    repeated = (bisect(ends, each.time) - 1 for each in sent.acknowledged if each.repeated)
     moments = {*some, *repeated, *chance.sample(range(CREATION), CUTS // 6), len(records) - 1}
-    waiting = deque(sorted(acknowledged))
-    disk, told = DiskModel(), dict[int, str]()
+    waiting, hooks = deque(sorted(sent.acknowledged)), deque(sorted(sent.hooks, key=lambda hook: hook.time))
+    disk, told = DiskModel(), Told(0, {}, [])
     for index, record in enumerate(records):
         disk.apply(record)
         # Until the next thing is begun, the disk stays as it is.
-        until = records[index + 1].start if index + 1 < len(records) else sys.maxsize
-        while waiting and waiting[0].time <= max(record.end, until):
-            told |= waiting.popleft().events
+        until = max(record.end, records[index + 1].start if index + 1 < len(records) else sys.maxsize)
+        while waiting and waiting[0].time <= until:
+            told.events.update(waiting.popleft().events)
+        while hooks and hooks[0].time <= until:
+            told.hooks.append(hooks.popleft())
         if index in moments:
-            yield disk.after_power_cut(chance if pieces and chance.randrange(2) else None), told
+            yield (
+                disk.after_power_cut(chance if pieces and chance.randrange(2) else None),
+                told._replace(moment=record.end),
+            )
 
 
-async def _judge(folder: Path, files: dict[str, bytes], told: dict[int, str]) -> list[Finding]:
+async def _judge(folder: Path, files: dict[str, bytes], told: Told, report: Report) -> None:
     """Open what is left with the real store, read it, write to it, and prove that it agrees with itself."""
     _rebuild(folder, files)
     path = folder / "msgstate.db"
+    findings = report.findings
     try:
         store = await SqliteStore.open(path)
     except StoreUnusable as error:
-        return [Finding("opens", str(error))]
+        findings.append(Finding("opens", str(error)))
+        return
     try:
         head = store.head
         entries = {entry.position: entry for entry in await _log(store)}
+        findings += await _missing_hooks(store, told)
         (outcome,) = await append(store, event(message_id="after-the-cut"))
     finally:
         await store.close()
-    findings = _missing(entries, told)
+    report.floor = max(report.floor, head.floor)
+    findings += _missing(entries, head.floor, told.events)
     if list(entries) != list(range(head.floor + 1, head.position + 1)):
-        findings.append(Finding("dense", f"{len(entries)} positions up to {head.position}"))
+        findings.append(Finding("dense", f"{len(entries)} positions after {head.floor} up to {head.position}"))
     if outcome.position != head.position + 1:
         findings.append(Finding("head", f"the next event stands at {outcome.position}, after {head.position}"))
     async with SqliteAuditor(path).audit() as audit, aclosing(check(audit, Summary())) as found:  # type: ignore[type-var]
         findings += [Finding("check", f"{each.where}: {each.what}") async for each in found]
-    return findings
 
 
 def _rebuild(folder: Path, files: dict[str, bytes]) -> None:
@@ -268,13 +342,27 @@ def _rebuild(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(content)
 
 
-def _missing(entries: dict[int, LogEntry], told: dict[int, str]) -> list[Finding]:
+def _missing(entries: dict[int, LogEntry], floor: int, told: dict[int, str]) -> list[Finding]:
     lost = [
         position
         for position, event_id in told.items()
-        if position not in entries or entries[position].event.attributes.event_id != event_id
+        if position > floor and (position not in entries or entries[position].event.attributes.event_id != event_id)
     ]
     return [Finding("acknowledged", f"positions {lost[:5]} of {len(told)} acknowledged are not there")] if lost else []
+
+
+async def _missing_hooks(store: SqliteStore, told: Told) -> list[Finding]:
+    """Webhooks of which the status is not there, though too young to be forgotten, or the body in quarantine."""
+    lost: list[str] = []
+    for hook in told.hooks:
+        is_young = told.moment - hook.posted < STATUS_SECONDS * 1_000_000_000
+        if is_young and not await store.read_recipients(hook.message_id, "cloudmailin", "", 1):
+            lost.append(f"the status of {hook.message_id}")
+    with closing(connect(store.path)) as connection:
+        bodies = [zlib.decompress(body) for (body,) in connection.execute("SELECT body FROM quarantine")]
+    kept = {json.loads(body)["events"][1] for body in bodies}
+    lost += [f"the body of {hook.message_id}" for hook in told.hooks if hook.message_id not in kept]
+    return [Finding("acknowledged", f"{lost[:5]} of {len(told.hooks)} webhooks are not there")] if lost else []
 
 
 async def _log(store: SqliteStore) -> list[LogEntry]:

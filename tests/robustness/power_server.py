@@ -1,14 +1,18 @@
 """`msgstate serve` on a recorded disk: `power_server.py CONFIG DATABASE TRACE FAULT SYNCHRONOUS PAGES`.
 
-The write-ahead log is checkpointed every few PAGES; SYNCHRONOUS is FULL, or what a test must catch.
+The write-ahead log is checkpointed every few PAGES; SYNCHRONOUS is FULL, or what a test must catch. What is old is
+deleted within moments, in small steps.
 """
 
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from msgstate_server import app
 from msgstate_server.__main__ import main
+from msgstate_server.retention import Periods, Retention
+from msgstate_server.store.protocol import Store
 from msgstate_server.store.sqlite import engine
 from msgstate_server.store.sqlite.connection import open_for_writing
 from tests.robustness.power_disk import Disk
@@ -17,6 +21,18 @@ if TYPE_CHECKING:
     import sqlite3 as sqlite
 else:
     import pysqlite3.dbapi2 as sqlite
+
+LOG_SECONDS: Final = 0.3
+STATUS_SECONDS: Final = 1.0
+BODY_SECONDS: Final = 0.5
+"""How long events, statuses and bodies are kept."""
+_PERIODS: Final = Periods(*(int(1_000_000 * seconds) for seconds in (LOG_SECONDS, STATUS_SECONDS, BODY_SECONDS)))
+_SWEEP_SECONDS: Final = 0.1
+_ROWS: Final = 20
+
+
+def _retention(store: Store, _: Periods, clock: Callable[[], int], *__: object) -> Retention:
+    return Retention(store, _PERIODS, clock, _SWEEP_SECONDS, _ROWS)
 
 
 def _opener(synchronous: str, pages: int) -> Callable[..., sqlite.Connection]:
@@ -34,6 +50,7 @@ if __name__ == "__main__":
     # SQLite calls into it until the process ends.
     disk = Disk(Path(trace), Path(fault))
     disk.install(Path(database))
+    setattr(app, "Retention", _retention)  # noqa: B010  (it is imported there)
     setattr(engine, "open_for_writing", _opener(synchronous, int(pages)))  # noqa: B010  (it is imported there)
     sys.argv = ["msgstate", "serve", "--config", config]
     main()

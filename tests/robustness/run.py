@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import random
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -63,7 +65,7 @@ async def campaign(plan: Plan, code: Path | None = None) -> Report:
         try:
             await _cycles(arena, plan)
             if not _has_enough(arena, plan):
-                await _finale(arena)
+                await _finale(arena, plan)
         except NotFired as error:
             arena.history.find("the_fault_happens", str(error))
         except TimeoutError as error:
@@ -82,9 +84,15 @@ async def _cycles(arena: Arena, plan: Plan) -> None:
         if now() - began > plan.seconds or _has_enough(arena, plan):
             return
         if not deck:
-            deck = list(plan.faults)
-            arena.chosen.shuffle(deck)
+            deck = _dealt(plan.faults, arena.chosen)
         await _cycle(arena, deck.pop())
+
+
+def _dealt(faults: Sequence[str], chosen: random.Random) -> list[str]:
+    """The faults in random order, to be taken from the end: one of each kind comes before any kind comes again."""
+    deck = chosen.sample(faults, len(faults))
+    first = {fault.partition("@")[0]: index for index, fault in enumerate(deck)}.values()
+    return [fault for index, fault in enumerate(deck) if index not in first] + [deck[index] for index in first]
 
 
 def _has_enough(arena: Arena, plan: Plan) -> bool:
@@ -108,11 +116,14 @@ async def _write(arena: Arena, when: str) -> int:
         raise TimeoutError(f"nothing could be written {when}: {arena.host.running.log()[-2_000:]}") from None
 
 
-async def _finale(arena: Arena) -> None:
+async def _finale(arena: Arena, plan: Plan) -> None:
     """The last write succeeds, every watcher comes to it, and the server ends as it should."""
     await arena.end_traffic()
     position = await _write(arena, "in the end")
-    await arena.until(lambda: arena.archive.last.position >= position)
+    if not await arena.until(lambda: arena.archive.last.position >= position):
+        arena.history.find("last_write_succeeds", f"the file ends before {position}, which was acknowledged")
+    if _has_enough(arena, plan):
+        return
     await arena.until(lambda: all(watcher.covers(position) for watcher in arena.watchers))
     for watcher in arena.watchers:
         if not watcher.covers(position):

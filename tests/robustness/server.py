@@ -124,18 +124,17 @@ _ACTIONS: Final[dict[str, Callable[[], None]]] = {
 
 
 async def _serve(config: Config, orders: Orders) -> None:
-    stop = stop_on_signals()
     webhooks = {"cloudmailin": ProviderSettings(basic=(CREDENTIALS,))}
     service = Service(Settings(webhooks=webhooks, **config.settings), Tuning(**config.tuning))
-    await service.start()
-    orders.follow()
-    click.echo(
-        f"msgstate is ready: grpc={service.grpc_address} http={service.http_address} store={config.settings['store']}"
-    )
-    try:
-        await service.run(stop)
-    finally:
-        await service.stop()
+    with stop_on_signals() as stop:
+        await service.start()
+        orders.follow()
+        grpc, http = service.grpc_address, service.http_address
+        click.echo(f"msgstate is ready: grpc={grpc} http={http} store={config.settings['store']}")
+        try:
+            await service.run(stop)
+        finally:
+            await service.stop()
 
 
 def main() -> None:

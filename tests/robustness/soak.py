@@ -10,22 +10,28 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 
-from tests.robustness.parts import LANES, Part
+from tests.robustness.history import now
+from tests.robustness.parts import Part, lanes
 from tests.robustness.report import Report
 
 
 def soak(seconds: float, seed: int) -> Report:
-    """Run every part; shares are of `seconds`."""
-    total = Report()
+    """Run every part; a part that took longer than its share takes it from those behind it."""
+    total, side_by_side, end = Report(), lanes(), now() + seconds
     with (
-        ProcessPoolExecutor(len(LANES), get_context("spawn"), max_tasks_per_child=1) as processes,
-        ThreadPoolExecutor(len(LANES)) as lanes,
+        ProcessPoolExecutor(len(side_by_side), get_context("spawn"), max_tasks_per_child=1) as processes,
+        ThreadPoolExecutor(len(side_by_side)) as threads,
     ):
 
         def run(lane: Sequence[Part]) -> list[Report]:
-            return [processes.submit(part.run, seconds * part.share, seed).result() for part in lane]
+            reports, shares = [], sum(part.share for part in lane)
+            for part in lane:
+                own = max(0.0, end - now()) * part.share / shares
+                reports.append(processes.submit(part.run, own, seed).result())
+                shares -= part.share
+            return reports
 
-        for reports in lanes.map(run, LANES):
+        for reports in threads.map(run, side_by_side):
             for report in reports:
                 total.add(report)
     return total

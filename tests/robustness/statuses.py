@@ -9,30 +9,9 @@ import msgspec
 
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import Cause, RecipientStatus
+from tests.builders import FACTS
 from tests.robustness.archive import connect
 
-FACTS: Final = (
-    "evidence",
-    "version",
-    "position",
-    "queued_time",
-    "sent_time",
-    "delivered_time",
-    "engaged_time",
-    "failed_time",
-    "suppressed_time",
-    "complained_time",
-    "unsubscribed_time",
-    "last_event_time",
-    "open_count",
-    "click_count",
-    "failure_cause",
-    "suppression_cause",
-    "aliases",
-    "create_time",
-    "update_time",
-)
-"""What the events of a recipient decide."""
 _cause: Final = msgspec.json.Decoder(Cause)
 _aliases: Final = msgspec.json.Decoder(list[str])
 

@@ -37,6 +37,7 @@ async def test_short_run_keeps_every_promise(tmp_path: Path) -> None:
 
     assert [] == report.findings
     assert report.counts["SIGKILLs"] >= 5
+    assert report.counts["events that retention removed unseen"] == 0
     assert report.counts["watch rows"] >= 1_000
 
 
@@ -47,6 +48,7 @@ async def test_long_run_keeps_every_promise(tmp_path: Path) -> None:
 
     assert [] == report.findings
     assert report.counts["SIGKILLs"] >= 20
+    assert report.counts["events that retention removed unseen"] == 0
 
 
 @pytest.mark.slow

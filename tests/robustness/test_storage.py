@@ -124,6 +124,7 @@ async def test_a_full_disk(tmp_path: Path, request: pytest.FixtureRequest, serve
     assert '"kind": "SQLITE_FULL", "mend": "make room on its disk"' in servers[0].log()
 
 
+@pytest.mark.slow
 async def test_writes_that_fail(tmp_path: Path, servers: list[ServerProcess]) -> None:
     """Where the system refuses to write, events are refused until it does not."""
     server = server_on(tmp_path / "msgstate.db", tmp_path)
@@ -170,7 +171,8 @@ async def test_a_disk_that_hangs(tmp_path: Path, servers: list[ServerProcess]) -
     await asyncio.to_thread(check, server.store)
 
 
-@pytest.mark.parametrize("was", ["stopped", pytest.param("killed", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("was", ["stopped", "killed"])
 async def test_a_start_on_a_disk_that_is_read_only(
     tmp_path: Path, request: pytest.FixtureRequest, servers: list[ServerProcess], was: str
 ) -> None:

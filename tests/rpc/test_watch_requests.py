@@ -3,6 +3,7 @@
 import pytest
 from google.protobuf.duration_pb2 import Duration
 
+from msgstate_server.domain.errors import InvalidRequest
 from msgstate_server.rpc.watch_requests import read_watch_request
 from tests.rpc.watching import Kind
 
@@ -30,3 +31,18 @@ def test_the_checkpoint_interval_is_clamped(kind: Kind, asked: Duration | None, 
     """It is 1 to 60 seconds, and 10 if unset."""
     request = kind.request(checkpoint_interval=asked)
     assert read_watch_request(request).checkpoint_seconds == seconds
+
+
+def test_a_filter_is_bounded_in_all(kind: Kind) -> None:
+    """A filter of 64 KiB is taken and one of a byte more refused, however few its values are."""
+    ids = [f"{number:0990}" for number in range(65)]
+    request = kind.request()
+    request.filter.message_ids.extend(ids)
+    request.filter.recipients.append("r" * (65_536 - request.filter.ByteSize() - 3))
+    assert request.filter.ByteSize() == 65_536
+    assert read_watch_request(request).wanted.message_ids == frozenset(ids)
+
+    request.filter.recipients[0] += "r"
+    with pytest.raises(InvalidRequest) as raised:
+        read_watch_request(request)
+    assert [violation.field for violation in raised.value.violations] == ["filter"]

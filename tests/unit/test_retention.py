@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,18 +15,6 @@ from msgstate_server.store.sqlite import SqliteStore
 from tests.builders import SECOND, Clock, append, event, numbered, payload, submission
 
 PERIODS = Periods(log=10 * SECOND, status=20 * SECOND, payload=5 * SECOND)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
-    store = await SqliteStore.open(tmp_path / "msgstate.db", clock)
-    yield store
-    await store.close()
 
 
 @asynccontextmanager

@@ -284,8 +284,8 @@ async def test_a_webhook_that_is_not_committed_in_time_is_to_be_sent_again(
 async def test_bodies_that_are_being_read_are_bounded_together(
     http: httpx.AsyncClient, ingest: RecordedIngest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is buffered before a signature can be judged has one bound for all, and is given free again."""
-    monkeypatch.setattr(app, "BUFFERED_BYTES", 1_000)
+    """What is held before a signature can be judged has one bound for all, and is given free again."""
+    monkeypatch.setattr(app, "HELD_BYTES", 1_000)
     headers = {"x-emailit-signature": "x", "x-emailit-timestamp": str(NOW // 1_000_000)}
     for _ in range(3):
         refused = await http.post("/webhooks/emailit", content=b"x" * 1_001, headers=headers)

@@ -1,6 +1,8 @@
 """A stream of batches that outlives its server."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
 from typing import Generic, TypeAlias, TypeVar
 
 from grpc import StatusCode
@@ -8,12 +10,12 @@ from grpc import StatusCode
 from msgstate._async.calls import AsyncCalls
 from msgstate._async.transport import Closing, Connection, Stream
 from msgstate._channel import log
-from msgstate._start import Start
+from msgstate._start import Committed, Start, since
 from msgstate._timing import WATCH_DELAY, Backoff
 from msgstate._values import Batch
 from msgstate.errors import ClientClosed, DeadlineExceeded, MsgstateError, ResourceExhausted, ServerUnavailable
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Committed)
 
 Open: TypeAlias = Callable[[Connection, Start], Stream[Batch[T]]]
 """Asks a server for the stream from there on."""
@@ -27,6 +29,7 @@ class AsyncResuming(Generic[T]):
         self._open = open_
         self._closing = Closing()
         self._start: Start = ""
+        self._since: datetime | None = None
         self._connection: Connection | None = None
         self._stream: Stream[Batch[T]] | None = None
 
@@ -35,6 +38,7 @@ class AsyncResuming(Generic[T]):
         if self._closing.closed:
             raise ClientClosed("the watch is closed: make another one", code=StatusCode.CANCELLED)
         self._start = start
+        self._since = start if isinstance(start, datetime) else None
         self._calls.keep_track(self)
         try:
             batch = await self._calls.run(self._first, timeout)
@@ -42,8 +46,7 @@ class AsyncResuming(Generic[T]):
             if self._closing.cut_off(failure):
                 raise ClientClosed("the watch was closed", code=StatusCode.CANCELLED) from failure
             raise
-        self._start = batch.resume_token
-        return batch
+        return self._moved_on(batch)
 
     async def read(self) -> Batch[T] | None:
         """The next batch, however long it takes; None once this is closed. Where it raises, it can be read on."""
@@ -65,8 +68,7 @@ class AsyncResuming(Generic[T]):
             else:
                 if lost:
                     log.warning("a watch resumed")
-                self._start = batch.resume_token
-                return batch
+                return self._moved_on(batch)
             await self._closing.sleep(delay)
         return None
 
@@ -92,6 +94,16 @@ class AsyncResuming(Generic[T]):
         if self._stream is None:
             return await self._first(connection, seconds)
         return _required(await self._stream.read(), connection)
+
+    def _moved_on(self, batch: Batch[T]) -> Batch[T]:
+        """The batch without what is earlier than the start: a token does not hold a time that is ahead of it."""
+        self._start = batch.resume_token
+        if self._since is None or not batch.entries:
+            return batch
+        batch = replace(batch, entries=since(batch.entries, self._since))
+        if batch.entries:
+            self._since = None
+        return batch
 
     def _drop(self) -> None:
         stream, self._stream, self._connection = self._stream, None, None

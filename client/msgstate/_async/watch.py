@@ -8,11 +8,11 @@ from typing import Generic, Self, TypeVar
 from msgstate._async.resuming import AsyncResuming
 from msgstate._async.transport import in_thread, settled
 from msgstate._keep import Keep, TokenFile
-from msgstate._start import Start
+from msgstate._start import Committed, Start
 from msgstate._values import Batch
 from msgstate.errors import InvalidRequest
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Committed)
 
 
 class AsyncWatch(Generic[T]):

@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from msgstate._keep import Keep, TokenFile
-from msgstate._start import Start
+from msgstate._start import Committed, Start
 from msgstate._sync.resuming import Resuming
 from msgstate._sync.transport import in_thread, settled
 from msgstate._values import Batch
 from msgstate.errors import InvalidRequest
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Committed)
 
 
 class Watch(Generic[T]):

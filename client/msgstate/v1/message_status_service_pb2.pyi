@@ -484,7 +484,7 @@ Global___GetMessageHistoryResponse: _TypeAlias = GetMessageHistoryResponse  # no
 
 @_typing.final
 class TransitionFilter(_message.Message):
-    """Which transitions. Set fields must all match; of a list, any value may. At most 1,000 values each."""
+    """Which transitions. Set fields must all match; of a list, any value may. At most 1,000 values each, and 64 KiB in all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -552,7 +552,7 @@ class WatchTransitionsRequest(_message.Message):
     """Most transitions in one response, 1 to 1,000; 0 means 1,000; others are clamped."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """With the first transition committed at this time or later."""
+        """With the first transition committed at this time or later. A token does not keep a time that is still to come."""
 
     @_builtins.property
     def filter(self) -> Global___TransitionFilter:
@@ -622,7 +622,7 @@ Global___WatchTransitionsResponse: _TypeAlias = WatchTransitionsResponse  # noqa
 
 @_typing.final
 class EventFilter(_message.Message):
-    """Which events. Set fields must all match; of a list, any value may. At most 1,000 values each."""
+    """Which events. Set fields must all match; of a list, any value may. At most 1,000 values each, and 64 KiB in all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -694,7 +694,7 @@ class WatchEventsRequest(_message.Message):
     """Most entries in one response, 1 to 1,000; 0 means 1,000; others are clamped."""
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """With the first event committed at this time or later."""
+        """With the first event committed at this time or later. A token does not keep a time that is still to come."""
 
     @_builtins.property
     def filter(self) -> Global___EventFilter:

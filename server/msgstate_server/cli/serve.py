@@ -44,9 +44,17 @@ def command(config: Path | None, **given: str | None) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    stop = stop_on_signals()
-    service = Service(settings)
-    await service.start()
+    with stop_on_signals() as stop:
+        service = Service(settings)
+        await service.start()
+        _say_where(service, settings)
+        try:
+            await service.run(stop)
+        finally:
+            await service.stop()
+
+
+def _say_where(service: Service, settings: Settings) -> None:
     if not any(_credentials(settings)):
         _log.warning(
             "webhooks answer 401, since no credentials are configured for any provider; write a section "
@@ -54,10 +62,6 @@ async def _serve(settings: Settings) -> None:
         )
     store = without_password(settings.store)
     click.echo(f"msgstate is ready: grpc={service.grpc_address} http={service.http_address} store={store}")
-    try:
-        await service.run(stop)
-    finally:
-        await service.stop()
 
 
 def _credentials(settings: Settings) -> list[str]:

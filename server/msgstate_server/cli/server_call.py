@@ -46,7 +46,7 @@ def _message(error: MsgstateError) -> str:
         return str(error)
     return (
         f"{str(error).partition('; ')[0]}; what changed since cannot be told: look at `msgstate list`, then watch "
-        "--from now or --from earliest, and remove the file that --keep names"
+        "--from now or --from earliest; with --keep, remove its file first"
     )
 
 

@@ -44,6 +44,8 @@ AMBIGUOUS_NAMED: Final = 10
 """Messages that MESSAGE_AMBIGUOUS names."""
 FILTER_VALUES: Final = 1_000
 """Values in each list of a filter."""
+FILTER_BYTES: Final = 65_536
+"""Of the filter of a watch, all values together: the server holds it as long as the watch lasts."""
 WATCHERS: Final = 5_000
 """Watches that one server serves at a time."""
 VIOLATIONS_TOLD: Final = 20

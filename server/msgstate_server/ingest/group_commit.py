@@ -140,15 +140,22 @@ class Ingest:
                 _log.exception("a submission could not be committed")
                 _fail(group, error)
                 return
-            # One that the store chokes on must not take its neighbours along.
-            for waiting in group:
-                await self._commit([waiting])
+            await self._commit_each(group)
         else:
             failpoint("write.before_answer")
             for waiting, outcome in zip(group, outcomes, strict=True):
                 if not waiting.committed.done():
                     waiting.committed.set_result(outcome)
             failpoint("write.after_answer")
+
+    async def _commit_each(self, group: list[_Waiting]) -> None:
+        """One that the store chokes on must not take its neighbours along."""
+        try:
+            for waiting in group:
+                await self._commit([waiting])
+        except asyncio.CancelledError:
+            _fail(group, Draining(_CLOSED))
+            raise
 
 
 def _cost(submission: Submission) -> int:

@@ -1,5 +1,6 @@
 """Webhooks that were not understood: shown as they read now, and published once a mend lets them be read."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -51,7 +52,7 @@ class Quarantine:
     async def show(self, quarantined_id: int) -> Shown:
         """One webhook, as it reads now; raises `QuarantinedNotFound`."""
         quarantined, payload = await self._read(quarantined_id)
-        intake = self._take_in(payload)
+        intake = await self._take_in_anew(payload)
         if intake is None:
             return Shown(quarantined, [], payload.body)
         candidates = intake.submission.candidates
@@ -68,13 +69,17 @@ class Quarantine:
         Waits for room in the queue as long as it takes. Raises `QuarantinedNotFound` and `Draining`.
         """
         quarantined, payload = await self._read(quarantined_id)
-        intake = self._take_in(payload)
+        intake = await self._take_in_anew(payload)
         if intake is None:
             unknown = f"this version of msgstate does not know the provider {shown(payload.provider)}"
             return Replayed([], [Problem("", unknown), *quarantined.problems])
         submission = replace(intake.submission, quarantined=quarantined_id)
         outcomes = await (await self._ingest.queue(submission))
         return Replayed(list(zip(intake.pointers, outcomes, strict=True)), submission.problems)
+
+    async def _take_in_anew(self, payload: Payload) -> Intake | None:
+        # What takes long to read must not hold up everybody else.
+        return await asyncio.to_thread(self._take_in, payload)
 
     async def _read(self, quarantined_id: int) -> tuple[Quarantined, Payload]:
         found = await self._store.read_quarantined(quarantined_id)

@@ -32,6 +32,8 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         """Start with no handler wrapped."""
         self._wrapped: dict[str, _Handler] = {}
         self._draining = False
+        self.refused = 0
+        """Calls that were told that the service drains."""
 
     def drain(self) -> None:
         """Answer every new call with `Draining` from now on."""
@@ -55,6 +57,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
 
     def _require_open(self) -> None:
         if self._draining:
+            self.refused += 1
             raise Draining("the service is shutting down; ask again later, or another replica")
 
 

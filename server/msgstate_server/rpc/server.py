@@ -34,8 +34,10 @@ _SERVICES: Final = tuple(
     )
 )
 
-_LINGER_SECONDS: Final = 0.1
-"""How long the port stays open for telling clients that the service drains."""
+_LINGER_SECONDS: Final = 0.04
+_LINGER_STEPS: Final = 12
+_QUIET_STEPS: Final = 3
+"""Such steps without a call, and at most so many: the port stays open to tell clients that the service drains."""
 _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.max_receive_message_length", RECEIVE_BYTES),
     # One server per port: a second one must fail to bind, not share the connections.
@@ -80,9 +82,23 @@ class RpcServer:
         """Say to balancers that no more calls should come."""
         await self._health.enter_graceful_shutdown()
 
+    def refuse(self) -> None:
+        """Tell every new call that the service drains."""
+        self._errors.drain()
+
     async def stop(self, grace: float) -> None:
         """Refuse new calls, let those that run end within `grace` seconds, then cut them off."""
         # A call that arrives while the port closes ends as CANCELLED, which no client repeats: let all hear it before.
-        self._errors.drain()
-        await asyncio.sleep(_LINGER_SECONDS)
-        await self._server.stop(grace)
+        self.refuse()
+        await self._linger()
+        await self._server.stop(max(0.0, grace))
+
+    async def _linger(self) -> None:
+        """Return when no call has come for a while, or after half a second."""
+        quiet = 0
+        for _ in range(_LINGER_STEPS):
+            refused = self._errors.refused
+            await asyncio.sleep(_LINGER_SECONDS)
+            quiet = quiet + 1 if self._errors.refused == refused else 0
+            if quiet == _QUIET_STEPS:
+                return

@@ -7,6 +7,7 @@ from msgstate_server.domain.errors import InvalidRequest
 from msgstate_server.domain.limits import (
     CHECKPOINT_SECONDS,
     CHECKPOINT_SECONDS_DEFAULT,
+    FILTER_BYTES,
     WATCH_BATCH,
 )
 from msgstate_server.domain.validation import Violation
@@ -58,6 +59,9 @@ def _read_filter(request: Request, found: list[Violation]) -> Filter:
     )
     if isinstance(wanted, pb.EventFilter):
         read = read._replace(types=read_types("filter.types", wanted.types, found))
+    if wanted.ByteSize() > FILTER_BYTES:
+        rule = f"must be at most {FILTER_BYTES} bytes, all values together"
+        found.append(Violation("filter", f"{rule}; found {wanted.ByteSize()}; filter what comes, or watch twice"))
     if request.shard_count < 0:
         found.append(Violation("shard_count", f"must be 0 or more; found {request.shard_count}"))
     elif not 0 <= request.shard_index < max(1, request.shard_count):

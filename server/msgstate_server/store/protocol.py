@@ -147,7 +147,15 @@ class Store(Protocol):
         """Up to `limit` entries with positions larger than `after`, in order.
 
         Raises `PositionCompacted` where `after` is below the floor. Both are of one moment: who reads page after page
-        while the floor moves finds an error, and never a gap.
+        while the floor moves finds an error, and never a gap. Entries that are missing below the head are an error too.
+        """
+        ...
+
+    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
+        """As `read_log`, for the one who follows the log's end on behalf of all who are near it.
+
+        It waits for no `read_log`, and neither do `read_head`, `fingerprint_at` and `last_before`: however many catch
+        up, what is new is told and new watches begin.
         """
         ...
 
@@ -210,9 +218,10 @@ class Store(Protocol):
         ...
 
     async def discard_payloads(self, received_before: int, after: int, limit: int) -> Step:
-        """Delete kept bodies that were received before a time, from the one kept the longest after a place.
+        """Delete kept bodies that were received before a time, wherever they are among younger ones.
 
-        One short transaction, which looks at `limit` bodies. `deleted` counts bodies.
+        One short transaction, which looks at `limit` bodies after a place, in the order in which they were kept, and
+        deletes no more than a few MiB of them. `deleted` counts bodies.
         """
         ...
 

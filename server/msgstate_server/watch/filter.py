@@ -1,6 +1,7 @@
 """Which entries of the log a watcher wants."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -83,5 +84,10 @@ def _all(tests: Sequence[Predicate]) -> Predicate:
 
 def shard(provider: str, message_id: str, count: int) -> int:
     """The share of a message among `count`: part of the contract, written beside the proto's `shard_index`."""
-    digest = blake2b(f"{provider}\0{message_id}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") % count
+    return _digest(provider, message_id) % count
+
+
+@lru_cache(maxsize=1)
+def _digest(provider: str, message_id: str) -> int:
+    """A message's; that of the last one is kept, since one entry after another is held against all filters."""
+    return int.from_bytes(blake2b(f"{provider}\0{message_id}".encode(), digest_size=8).digest(), "big")

@@ -3,7 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from operator import attrgetter
 
@@ -91,6 +91,12 @@ class Group:
     def forget(self, waiter: "asyncio.Future[Token]") -> None:
         """Wake one no more."""
         self._waiting.discard(waiter)
+
+    def fail(self, error: Callable[[], Exception]) -> None:
+        """End all who wait, each with an error of its own."""
+        for waiter in self._waiting:
+            if not waiter.done():
+                waiter.set_exception(error())
 
     def wake(self, covered: Token) -> None:
         """Let all who wait look again: up to `covered` nothing matched."""

@@ -12,13 +12,14 @@ _Named = dict[str, set[Group]]
 
 
 class Index:
-    """All groups. Those that name messages, or else recipients, are found by these names alone."""
+    """All groups. Those that name messages, or else recipients or providers, are found by these names alone."""
 
     def __init__(self) -> None:
         """Begin with no group."""
         self._groups: dict[tuple[Filter, Wire], Group] = {}
         self._by_message: _Named = {}
         self._by_recipient: _Named = {}
+        self._by_provider: _Named = {}
         self._others: set[Group] = set()
 
     def __len__(self) -> int:
@@ -51,12 +52,19 @@ class Index:
         self._others.discard(group)
 
     def _place(self, group: Group) -> tuple[frozenset[str], _Named]:
-        if group.wanted.message_ids:
-            return group.wanted.message_ids, self._by_message
-        return group.wanted.recipients, self._by_recipient
+        wanted = group.wanted
+        if wanted.message_ids:
+            return wanted.message_ids, self._by_message
+        if wanted.recipients:
+            return wanted.recipients, self._by_recipient
+        return wanted.providers, self._by_provider
 
     def matching(self, entry: LogEntry) -> list[Group]:
         """The groups that want an entry."""
         event = entry.event
-        named = (self._by_message.get(event.message_id, ()), self._by_recipient.get(event.recipient, ()))
+        named = (
+            self._by_message.get(event.message_id, ()),
+            self._by_recipient.get(event.recipient, ()),
+            self._by_provider.get(event.provider, ()),
+        )
         return [group for group in chain(*named, self._others) if group.matches(entry)]

@@ -1,6 +1,7 @@
 """Reads the log for those who catch up: who come to the same place with the same filter share what is read."""
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -23,12 +24,26 @@ class Wanted(NamedTuple):
     most: int
 
 
-class Page(NamedTuple):
+class Page:
     """What matched up to `end`, as far as it fits into a response. `is_cut` says that what was read held more."""
 
-    batch: Batch | None
-    end: Token
-    is_cut: bool
+    def __init__(self, wire: Wire, items: Sequence[bytes], end: Token, *, is_cut: bool) -> None:
+        """Hold what is to be written."""
+        self.end = end
+        self.is_cut = is_cut
+        self._wire = wire
+        self._items = items
+        self._batch: Batch | None = None
+        self._head_position = -1
+
+    def batch(self, head_position: int) -> Batch | None:
+        """The response, the same bytes for all while the head stands there; None where nothing matched."""
+        if self._items and self._head_position != head_position:
+            self._head_position = head_position
+            live = self.end.position >= head_position and not self.is_cut
+            data = self._wire.response(self._items, self.end, live, max(head_position, self.end.position))
+            self._batch = Batch(data, len(self._items), self.end, live)
+        return self._batch
 
 
 class Pages:
@@ -63,8 +78,4 @@ class Pages:
         items = fitting(map(wanted.wire.item, matching), wanted.most)
         is_cut = len(items) < len(matching)
         end = begin.through(matching[len(items) - 1] if is_cut else entries[-1])
-        if not items:
-            return Page(None, end, is_cut)
-        head_position = max(self._store.head.position, end.position)
-        live = end.position == head_position and not is_cut
-        return Page(Batch(wanted.wire.response(items, end, live, head_position), len(items), end, live), end, is_cut)
+        return Page(wanted.wire, items, end, is_cut=is_cut)

@@ -1,7 +1,9 @@
 """The end of the log, read once for all who follow it and kept in a bounded window."""
 
 import asyncio
+import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgstate_server.domain.errors import PositionCompacted
@@ -16,9 +18,12 @@ from msgstate_server.watch.wire import Batch, Wire
 WINDOW: Final = 2_048
 """Entries kept: a watcher that falls further behind reads the log by itself."""
 _PAGE: Final = 250
-"""Entries that are taken in at once: in between, watchers are served."""
+"""Entries that are read at once: in between, watchers are served."""
+_STEP_SECONDS: Final = 0.005
+"""Computing after which matching stops, so that all else goes on."""
 _BATCHES: Final = 64
 """Responses kept for those who come to the same place: whoever follows the log is at one of few."""
+_Place = tuple[Group, int, int, int]
 
 
 class Tail:
@@ -33,7 +38,7 @@ class Tail:
         self._groups = Index()
         self._to_tell: set[Group] = set()
         self._followed = asyncio.Event()
-        self._batches: dict[tuple[Group, int, int], Batch] = {}
+        self._batches: dict[_Place, Batch] = {}
         self.token = Token.at(store.head)
 
     @property
@@ -46,35 +51,33 @@ class Tail:
         """Whether the window reaches up to the last position that is known."""
         return self.token.position >= self._store.head.position
 
-    async def run(self) -> None:
-        """Follow the head until cancelled. Raises what reading the log raises; called again, it goes on from there."""
-        while True:
+    async def advance(self) -> None:
+        """Take in what is next, once it is there. Raises what reading the log raises; called again, it goes on."""
+        while not self._groups or self._store.head.position <= self.token.position:
             await self._followed.wait()
             await self._store.wait_for_head(self.token.position)
-            if self._groups and self._store.head.position > self.token.position:
-                await self._advance()
-
-    async def _advance(self) -> None:
         token = self.token
         try:
-            page = await self._store.read_log(token.position, self._page)
+            page = await self._store.follow_log(token.position, self._page)
         except PositionCompacted:
             self._start_over()
             return
-        # Meanwhile the last follower may have left, and the next one begun at another place.
-        if token is self.token and self._groups:
-            self._take_in(page)
+        # Whenever others had their turn, the last follower may have left, and the next one begun at another place.
+        while page and token is self.token and self._groups:
+            page = page[self._take_in(page) :]
+            token = self.token
+            await asyncio.sleep(0)
 
-    def _take_in(self, page: list[LogEntry]) -> None:
-        """Give each entry to the groups that want it, and wake only those."""
+    def _take_in(self, page: Sequence[LogEntry]) -> int:
+        """Give entries to the groups that want them, and wake only those; gives how many there was time for."""
+        found = self._match(page)
         matched: set[Group] = set()
-        for entry in page:
-            slot = Slot(entry)
-            for group in self._groups.matching(entry):
+        for slot, groups in found:
+            for group in groups:
                 group.add(slot)
-                matched.add(group)
+            matched.update(groups)
             self._slots.append(slot)
-        before, self.token = self.token, self.token.through(page[-1])
+        before, self.token = self.token, self.token.through(page[len(found) - 1])
         self._batches.clear()
         self._drop_oldest()
         if self.is_at_head:
@@ -82,6 +85,18 @@ class Tail:
             self._to_tell.clear()
         for group in matched:
             group.wake(before)
+        return len(found)
+
+    def _match(self, page: Sequence[LogEntry]) -> list[tuple[Slot, list[Group]]]:
+        """Who wants the first entries, one at least. Nothing is changed, so that it may fail and be called again."""
+        # Of this thread alone: on a machine that is busy with other things pages are not cut smaller.
+        end = time.thread_time() + _STEP_SECONDS
+        found: list[tuple[Slot, list[Group]]] = []
+        for entry in page:
+            found.append((Slot(entry), self._groups.matching(entry)))
+            if time.thread_time() >= end:
+                break
+        return found
 
     def _drop_oldest(self) -> None:
         while len(self._slots) > self._window:
@@ -137,15 +152,16 @@ class Tail:
 
     def next_batch(self, group: Group, position: int, most: int) -> Batch | None:
         """What comes after a position, the same bytes for all of a group who are there; None where nothing matched."""
-        key = (group, position, most)
+        head_position = self.head_position
+        key = (group, position, most, head_position)
         batch = self._batches.get(key)
         if batch is None:
-            batch = group.write(position, most, self.token, self.head_position)
+            batch = group.write(position, most, self.token, head_position)
             if batch is not None:
                 self._keep(key, batch)
         return batch
 
-    def _keep(self, key: tuple[Group, int, int], batch: Batch) -> None:
+    def _keep(self, key: _Place, batch: Batch) -> None:
         if len(self._batches) == _BATCHES:
             del self._batches[next(iter(self._batches))]
         self._batches[key] = batch
@@ -173,3 +189,8 @@ class Tail:
         """Let everyone who waits look again; up to `covered`, or the window's end, nothing matched."""
         for group in self._groups:
             group.wake(covered or self.token)
+
+    def fail_all(self, error: Callable[[], Exception]) -> None:
+        """End everyone who waits, each with an error of its own."""
+        for group in self._groups:
+            group.fail(error)

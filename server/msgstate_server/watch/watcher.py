@@ -38,7 +38,7 @@ class Watcher:
         self._wanted = Wanted(request.wanted, request.wanted.predicate(), request.wire, request.max_batch)
         self._silence = request.checkpoint_seconds
         self._token = token
-        self._told_live = token.position >= tail.head_position
+        self._told_live = self._is_live()
         self._due = 0.0
         self._group: Group | None = None
         self._page = min(_FIRST_PAGE, pages.most)
@@ -46,7 +46,7 @@ class Watcher:
     async def batches(self, is_draining: Callable[[], bool]) -> AsyncGenerator[Batch, None]:
         """What to send: a checkpoint at once, what comes, and a last checkpoint where the service drains."""
         try:
-            first = self._checkpoint(self._told_live)
+            first = self._checkpoint()
             with self._sending(first):
                 yield first
             while not is_draining():
@@ -54,7 +54,7 @@ class Watcher:
                 if batch is not None:
                     with self._sending(batch):
                         yield batch
-            last = self._checkpoint(self._told_live)
+            last = self._checkpoint()
             with self._sending(last):
                 yield last
         finally:
@@ -80,9 +80,8 @@ class Watcher:
         if batch is not None:
             return batch
         self._cover(self._tail.token)
-        live = self._tail.is_at_head
-        if (live and not self._told_live) or self._is_due():
-            return self._checkpoint(live)
+        if (self._is_live() and not self._told_live) or self._is_due():
+            return self._checkpoint()
         self._cover(await self._tail.wait(group, self._due, tell_head=not self._told_live))
         return None
 
@@ -105,19 +104,23 @@ class Watcher:
         begin = self._token.position
         page = await self._pages.read(self._wanted, self._token, self._page)
         self._size_page(page.end.position - begin, page.is_cut)
-        if page.batch is None:
+        batch = page.batch(self._tail.head_position)
+        if batch is None:
             self._cover(page.end)
-            return self._checkpoint(page.end.position == self._tail.head_position) if self._is_due() else None
-        return page.batch
+            return self._checkpoint() if self._is_due() else None
+        return batch
 
     def _size_page(self, used: int, is_cut: bool) -> None:
         """Read little more than fits into a response, and more again where it was too little."""
         size = used + used // 4 + 1 if is_cut else 2 * self._page
         self._page = min(size, self._pages.most)
 
-    def _checkpoint(self, live: bool) -> Batch:
-        head_position = max(self._tail.head_position, self._token.position)
+    def _checkpoint(self) -> Batch:
+        live, head_position = self._is_live(), max(self._tail.head_position, self._token.position)
         return Batch(self._wanted.wire.response([], self._token, live, head_position), 0, self._token, live)
+
+    def _is_live(self) -> bool:
+        return self._token.position >= self._tail.head_position
 
     def _cover(self, token: Token) -> None:
         """Pass over what did not match. The window may be behind, where the watch began at the log's very end."""

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from typing import Final
 
 import structlog
 
-from msgstate_server.domain.errors import Draining, TooManyWatchers
+from msgstate_server.domain.errors import Draining, StoreUnavailable, TooManyWatchers
 from msgstate_server.domain.limits import WATCHERS
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.filter import Filter
@@ -19,6 +19,10 @@ from msgstate_server.watch.wire import Batch
 
 PAGE: Final = 1_000
 """Entries that a watcher reads at a time at most, while it catches up."""
+_FAILURES: Final = 4
+"""Tries in a row after which waiting watches end, with 1.4 s between the first and the last of them."""
+_DOUBLINGS: Final = 4
+"""How often the time between two tries doubles: from 0.2 s to 3.2."""
 
 _log = structlog.get_logger("msgstate.watch")
 
@@ -34,7 +38,7 @@ class Watches:
         page: int = PAGE,
         retry_seconds: float = 0.2,
     ) -> None:
-        """Prepare; `run` follows the store's head, and tries again after a time where the log cannot be read."""
+        """Prepare; `run` follows the store's head. Where the log cannot be read, it first tries again after a time."""
         self._store = store
         self._tail = Tail(store, window)
         self._pages = Pages(store, page)
@@ -42,21 +46,44 @@ class Watches:
         self._retry_seconds = retry_seconds
         self._draining = False
         self.count = 0
+        self._none_left = asyncio.Event()
+        self._none_left.set()
 
     async def run(self) -> None:
         """Follow the store's head until cancelled."""
+        failures = 0
         while True:
             try:
-                await self._tail.run()
-            except Exception:  # noqa: BLE001
-                # Watches wait; whatever it is must not end the intake of events.
-                _log.exception("the end of the log cannot be read")
-                await asyncio.sleep(self._retry_seconds)
+                await self._tail.advance()
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is must not end the intake of events.
+                failures += 1
+                await self._bear(error, failures)
+            else:
+                if failures:
+                    _log.info("the end of the log is read again", failures=failures)
+                failures = 0
+
+    async def _bear(self, error: Exception, failures: int) -> None:
+        """Wait before the next try, each time longer. Watches wait too, until there were too many failures in a row."""
+        if failures == 1:
+            _log.error("the end of the log cannot be read", exc_info=not isinstance(error, StoreUnavailable))
+        if failures >= _FAILURES:
+            self._tail.fail_all(
+                lambda: StoreUnavailable("the log cannot be read now; resume from the last token later")
+            )
+        await asyncio.sleep(self._retry_seconds * 2 ** min(failures - 1, _DOUBLINGS))
 
     def drain(self) -> None:
         """Let every watch send a last checkpoint and end with `Draining`."""
         self._draining = True
         self._tail.wake_all()
+
+    async def ended(self, seconds: float) -> None:
+        """Return when no watch is left, or after so long: one that does not read hears of no end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none_left.wait()
 
     async def watch(self, request: WatchRequest) -> AsyncGenerator[Batch, None]:
         """What one watch sends, the first at once; see the guarantees beside `WatchTransitions` in the contract.
@@ -84,7 +111,10 @@ class Watches:
         if self.count >= self._max_watchers:
             raise TooManyWatchers(f"{self._max_watchers} watches are open, as many as this server serves; try later")
         self.count += 1
+        self._none_left.clear()
         try:
             yield
         finally:
             self.count -= 1
+            if not self.count:
+                self._none_left.set()

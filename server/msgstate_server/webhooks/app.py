@@ -3,9 +3,11 @@
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -14,7 +16,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from msgstate_server.domain import limits
-from msgstate_server.domain.decision import Disposition, Outcome, Payload, Problem, Submission
+from msgstate_server.domain.decision import Disposition, Intake, Outcome, Payload, Problem, Submission
 from msgstate_server.domain.errors import Unavailable
 from msgstate_server.webhooks.credentials import Credentials
 from msgstate_server.webhooks.intake import take_in
@@ -24,13 +26,19 @@ BODY_SECONDS: Final = 15.0
 """How long a client may take to send its body; with the wait to commit, less than the 30 seconds that Emailit waits."""
 COMMIT_SECONDS: Final = 10.0
 """How long a request waits to be committed; the provider is then asked to send it again."""
-BUFFERED_BYTES: Final = 67_108_864
-"""Bytes of all bodies that are being read at a time, since a signature can be judged only after its body."""
+HELD_BYTES: Final = 67_108_864
+"""Bytes of all bodies that are held at a time, from their arrival to their commit."""
 READ_INLINE_BYTES: Final = 65_536
 """Larger bodies are read in a thread."""
+READERS: Final = 2
+"""Threads that read large bodies; the others wait for their turn."""
 PROBLEMS_NAMED: Final = 10
 
 _MICROSECONDS: Final = 1_000_000
+
+
+TakeRoom: TypeAlias = Callable[[int], None]
+"""Takes room for so many bytes of a body; raises where there is no more."""
 
 
 class Ingest(Protocol):
@@ -52,7 +60,8 @@ class Webhooks:
         self._ingest = ingest
         self._credentials = credentials
         self._clock = clock
-        self._buffered = 0
+        self._held = 0
+        self._readers = ThreadPoolExecutor(READERS, "msgstate-webhooks")
 
     async def receive(self, request: Request) -> Response:
         """Answer one webhook: 200 only once all of it is durable, understood or in quarantine."""
@@ -60,15 +69,38 @@ class Webhooks:
         account = request.path_params.get("account", "")
         if provider not in PROVIDERS:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no provider of that name; known: {_known()}.")
-        body = await self._authenticated_body(request, self._credentials.get((provider, account), Credentials()))
-        payload = Payload(provider, account, self._clock(), body)
-        # What takes long to read must not hold up everybody else.
-        intake = take_in(payload) if len(body) <= READ_INLINE_BYTES else await asyncio.to_thread(take_in, payload)
-        submission = intake.submission
-        outcomes: Sequence[Outcome] = ()
-        if submission.candidates or submission.problems:
-            outcomes = await self._submit(submission)
+        credentials = self._credentials.get((provider, account), Credentials())
+        with self._share() as take_room:
+            body = await self._authenticated_body(request, credentials, take_room)
+            intake = await self._take_in(Payload(provider, account, self._clock(), body))
+            submission = intake.submission
+            outcomes: Sequence[Outcome] = ()
+            if submission.candidates or submission.problems:
+                outcomes = await self._submit(submission)
         return _JsonLine(_counts(outcomes, submission.problems, intake.ignored))
+
+    @contextmanager
+    def _share(self) -> Iterator[TakeRoom]:
+        """Of the room for all bodies what one takes; it is given free in the end."""
+        taken = 0
+
+        def take_room(size: int) -> None:
+            nonlocal taken
+            taken += size
+            self._held += size
+            if self._held > HELD_BYTES:
+                raise _come_again("too many bodies wait to be read and committed")
+
+        try:
+            yield take_room
+        finally:
+            self._held -= taken
+
+    async def _take_in(self, payload: Payload) -> Intake:
+        if len(payload.body) <= READ_INLINE_BYTES:
+            return take_in(payload)
+        # What takes long to read must not hold up everybody else.
+        return await asyncio.get_running_loop().run_in_executor(self._readers, take_in, payload)
 
     async def _submit(self, submission: Submission) -> Sequence[Outcome]:
         try:
@@ -79,39 +111,15 @@ class Webhooks:
         except TimeoutError:
             raise _come_again("the webhook could not be committed in time") from None
 
-    async def _authenticated_body(self, request: Request, credentials: Credentials) -> bytes:
+    async def _authenticated_body(self, request: Request, credentials: Credentials, take_room: TakeRoom) -> bytes:
         admitted = credentials.admit(request.headers)
         now = self._clock() // _MICROSECONDS
         if not admitted and not credentials.may_be_signed(request.headers, now):
             raise _unauthorized()
-        body = await self._body(request)
+        body = await _body(request, take_room)
         if not admitted and not credentials.signed(request.headers, body):
             raise _unauthorized()
         return body
-
-    async def _body(self, request: Request) -> bytes:
-        """The raw body, read no further than its limit."""
-        if request.headers.get("content-encoding", "identity").lower() != "identity":
-            raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
-        body = bytearray()
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.stream():
-                    body += chunk
-                    self._buffered += len(chunk)
-                    if len(body) > limits.WEBHOOK_BYTES:
-                        raise _too_large()
-                    if self._buffered > BUFFERED_BYTES:
-                        raise _come_again("too many bodies are being read")
-        except TimeoutError:
-            raise HTTPException(
-                HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive.", {"Connection": "close"}
-            ) from None
-        except ClientDisconnect:
-            raise HTTPException(HTTPStatus.BAD_REQUEST, "The client left before the body was complete.") from None
-        finally:
-            self._buffered -= len(body)
-        return bytes(body)
 
 
 class _JsonLine(JSONResponse):
@@ -150,6 +158,27 @@ def build_app(
     # A provider does not follow a redirect with its body; a wrong URL must fail where it is configured.
     app.router.redirect_slashes = False
     return app
+
+
+async def _body(request: Request, take_room: TakeRoom) -> bytes:
+    """The raw body, read no further than its limit."""
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise HTTPException(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body must not be compressed.")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limits.WEBHOOK_BYTES:
+                    raise _too_large()
+                take_room(len(chunk))
+    except TimeoutError:
+        raise HTTPException(
+            HTTPStatus.REQUEST_TIMEOUT, "The body took too long to arrive.", {"Connection": "close"}
+        ) from None
+    except ClientDisconnect:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "The client left before the body was complete.") from None
+    return bytes(body)
 
 
 def _come_again(reason: str, seconds: float = 1) -> HTTPException:

@@ -1,6 +1,8 @@
 """Group commit over a real store: few transactions, bounds that hold, and nobody who pays for a neighbour."""
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -79,6 +81,37 @@ async def test_one_that_the_store_chokes_on_fails_alone(store: CountingStore) ->
         results = await asyncio.gather(first, *tasks, return_exceptions=True)
         assert results[2] is store.failure
         assert [positions(each) for each in (results[0], results[1], results[3])] == [[1], [2], [3]]  # type: ignore[arg-type]
+
+
+class ChokingStore:
+    """Chokes on any group, and does not answer for one submission alone."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    async def append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
+        """Fail at once, or never come to an end."""
+        if len(submissions) > 1:
+            raise ValueError("choked")
+        self.asked.set()
+        await asyncio.Event().wait()
+        raise AssertionError("it went on")
+
+
+async def test_cancelled_between_those_of_a_group() -> None:
+    """Where the intake is cancelled while it tries a group one by one, all of the group are told to come again."""
+    store: Any = ChokingStore()
+    ingest = Ingest(store)
+    tasks = [submitted(ingest, name) for name in ("a", "b", "c")]
+    await let_go()
+    running_task = asyncio.create_task(ingest.run())
+    await store.asked.wait()
+
+    running_task.cancel()
+
+    async with asyncio.timeout(5):
+        results = await asyncio.gather(running_task, *tasks, return_exceptions=True)
+    assert [asyncio.CancelledError, Draining, Draining, Draining] == [type(result) for result in results]
 
 
 async def test_real_choke_fails_alone(store: CountingStore) -> None:

@@ -16,7 +16,7 @@ from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.events import Event, EventType, Reason
 from msgstate_server.store.check import Finding, Summary, check
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
-from tests.builders import NOW, SECOND, TYPES, Clock, append, event, numbered
+from tests.builders import FACTS, NOW, SECOND, TYPES, Clock, append, event, numbered
 from tests.unit.store.conftest import connected, heard, server_process, tell
 
 EVENTS = 340
@@ -96,23 +96,6 @@ async def test_empty_store_has_no_findings(path: Path) -> None:
     assert await findings(path) == []
 
 
-NUMBERS = (
-    "version",
-    "position",
-    "queued_time",
-    "sent_time",
-    "delivered_time",
-    "engaged_time",
-    "failed_time",
-    "suppressed_time",
-    "complained_time",
-    "unsubscribed_time",
-    "last_event_time",
-    "open_count",
-    "click_count",
-    "create_time",
-    "update_time",
-)
 TEXTS = {
     "failure_cause": "json_set(failure_cause, '$.detail', 'other')",
     "suppression_cause": "json_set(suppression_cause, '$.key', '00')",
@@ -125,7 +108,7 @@ TEXTS = {
     "recipient_hash": "recipient_hash + 1",
     "address_hash": "address_hash + 1",
 }
-CHANGES = {name: f"{name} + 1" for name in NUMBERS} | TEXTS | {"compact_time": "5"}
+CHANGES = {name: f"{name} + 1" for name in FACTS} | TEXTS | {"compact_time": "5"}
 NAMED = {"provider": "recipient_hash", "recipient": "recipient_hash", "message_id": "message_hash"}
 NULLS = [name for name in CHANGES if name.endswith(("queued_time", "_cause"))]
 

@@ -40,13 +40,35 @@ async def test_the_log_is_read_beside_a_long_read(store: SqliteStore) -> None:
     assert [type(answer) for answer in answers] == [StoreUnavailable] * 3
 
 
-@pytest.mark.parametrize("missing", [2, 3, 4])
-async def test_a_log_with_a_hole_is_not_read(store: SqliteStore, missing: int) -> None:
+@pytest.mark.parametrize("missing", [(2,), (3,), (4,), (5,), (4, 5), (2, 3, 4, 5)])
+async def test_a_log_with_a_hole_is_not_read(store: SqliteStore, missing: tuple[int, ...]) -> None:
     """Where a row of the log is gone that nobody deleted, a read says so: a watch has no gap."""
     await append(store, *numbered(5))
-    store._connection.execute("DELETE FROM event WHERE position = ?", (missing,))  # noqa: SLF001
+    lose(store, *missing)
+    for read in (store.read_log, store.follow_log):
+        for limit in (4, 10, 1_000):
+            with pytest.raises(StoreUnavailable):
+                await read(1, limit)
+        assert await read(5, 10) == []
+    if min(missing) > 2:
+        assert len(await store.read_log(0, min(missing) - 1)) == min(missing) - 1
+
+
+async def test_a_row_that_is_lost_is_not_found(store: SqliteStore) -> None:
+    """Where a place in the log is looked for, by position or time, and its row is gone, the answer says so."""
+    await append(store, *numbered(5))
+    lose(store, 3, 5)
     with pytest.raises(StoreUnavailable):
-        await store.read_log(1, 10)
+        await store.fingerprint_at(5)
+    with pytest.raises(StoreUnavailable):
+        await store.last_before(2**62)
+    assert len(await store.fingerprint_at(4)) == 8
+
+
+def lose(store: SqliteStore, *lost: int) -> None:
+    """Take rows out of the log, past everything that msgstate watches over."""
+    for position in lost:
+        store._connection.execute("DELETE FROM event WHERE position = ?", (position,))  # noqa: SLF001
 
 
 class Interrupted:

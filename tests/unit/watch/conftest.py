@@ -2,34 +2,17 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, NamedTuple
-
-import pytest
 
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
-from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.watch import Batch, Watches, WatchRequest
 from msgstate_server.watch.filter import Filter
 from msgstate_server.watch.start import Start, StartPoint
 from msgstate_server.watch.token import Token
-from tests.builders import Clock
 
 LONG = 60.0
 """A silence that no test waits for."""
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path: Path, clock: Clock) -> AsyncIterator[SqliteStore]:
-    store = await SqliteStore.open(tmp_path / "msgstate.db", clock)
-    yield store
-    await store.close()
 
 
 @asynccontextmanager

@@ -136,3 +136,19 @@ def test_shard_is_the_documented_function(provider: str, message_id: str) -> Non
 def test_shard_does_not_change() -> None:
     """Shares that clients rely on today are the same tomorrow."""
     assert [shard("acme", f"m{number}", 8) for number in range(8)] == [7, 5, 3, 0, 6, 5, 4, 1]
+
+
+def test_shares_of_one_entry_take_one_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry that is held against many shares is digested once."""
+    digested: list[bytes] = []
+
+    def counting(data: bytes, *, digest_size: int) -> object:
+        digested.append(data)
+        return blake2b(data, digest_size=digest_size)
+
+    monkeypatch.setattr("msgstate_server.watch.filter.blake2b", counting)
+    shares = [Filter(shard_index=index, shard_count=100).predicate() for index in range(100)]
+    for name in ("once", "twice"):
+        row = entry(message_id=name)
+        assert [wanted(row) for wanted in shares].count(True) == 1
+    assert digested == [b"acme\0once", b"acme\0twice"]

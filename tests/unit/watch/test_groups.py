@@ -86,12 +86,16 @@ async def test_different_filters_share_what_is_written(store: SqliteStore) -> No
         (Filter(message_ids=frozenset({"quiet", "still"})), [301, 302]),
         (Filter(recipients=frozenset({"q@example.com"})), [301]),
         (Filter(message_ids=frozenset({"quiet"}), recipients=frozenset({"a@example.com"})), [302]),
+        (Filter(providers=frozenset({"other"})), [301, 302]),
     ],
 )
 async def test_a_watch_of_one_message_costs_nothing_while_others_move(
     store: SqliteStore, calls: Calls, quiet: Filter, expected: list[int]
 ) -> None:
-    """It is neither asked, nor woken, nor sent a checkpoint before its time; when its own message moves, it is told."""
+    """It is neither asked, nor woken, nor sent a checkpoint before its time; when its own message moves, it is told.
+
+    So it is with one of a recipient, or of a provider.
+    """
     wire = PlainWire()
     async with running(store) as watches, AsyncExitStack() as opening, asyncio.timeout(20):
         waiting = asyncio.ensure_future(anext(await live(opening, watches, quiet, wire)))
@@ -110,8 +114,8 @@ async def test_a_watch_of_one_message_costs_nothing_while_others_move(
         assert wire.responses == responses
         assert quiet not in calls.count
 
-        own = event(message_id="quiet", recipient="q@example.com")
-        both = event(message_id="quiet", event_id="both")
+        own = event(message_id="quiet", recipient="q@example.com", provider="other")
+        both = event(message_id="quiet", event_id="both", provider="other")
         await append(store, own, both)
         batch = told(await waiting)
     assert batch.entries == expected

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack
 from itertools import chain
 from random import Random
 
@@ -28,6 +29,7 @@ from tests.unit.watch.conftest import (
 )
 
 NOW_ON = StartPoint.NOW
+FAILS, AGAIN = "the end of the log cannot be read", "the end of the log is read again"
 NOTHING = Filter(providers=frozenset({"nobody"}))
 FOURTH = Filter(message_ids=frozenset(f"m{number}" for number in range(3, 150, 4)))
 """Every fourth entry of the log, where each is of a message of its own."""
@@ -319,18 +321,18 @@ async def test_too_many_watchers(store: SqliteStore) -> None:
 
 
 class FlakyStore(SqliteStore):
-    """The real store, some of whose reads of the log fail."""
+    """The real store, some of whose reads of the log's end fail."""
 
     failing: Sequence[int] = ()
     error: Exception = StoreUnavailable("away")
     reads = 0
 
-    async def read_log(self, after: int, limit: int) -> list[LogEntry]:
+    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
         """Fail at the chosen reads."""
         self.reads += 1
         if self.reads in self.failing:
             raise self.error
-        return await super().read_log(after, limit)
+        return await super().follow_log(after, limit)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a row that no msgstate wrote")])
@@ -351,6 +353,67 @@ async def test_log_that_cannot_be_read_for_a_while(
                     batches.append(await next_batch(stream))
         assert_sound(batches)
         assert read(batches) == list(range(1, 1_501))
-        assert [log["event"] for log in logs] == ["the end of the log cannot be read"] * len(failing)
+        in_a_row = failing == (2, 3)
+        assert [log["event"] for log in logs] == [FAILS, AGAIN] * (len(failing) - in_a_row)
+        assert [log["failures"] for log in logs if log["event"] == AGAIN] == ([2] if in_a_row else [1] * len(failing))
     finally:
         await flaky.close()
+
+
+async def test_log_that_cannot_be_read_for_long(store: SqliteStore, clock: Clock) -> None:
+    """After some failures in a row live watchers are told to come again, whatever failed; then they miss nothing."""
+    await store.close()
+    flaky = FlakyStore(store.path, clock)
+    flaky.failing, flaky.error = range(1, 100), ValueError("a row that no msgstate wrote")
+    try:
+        with capture_logs() as logs:
+            async with running(flaky, retry_seconds=0.001) as watches, AsyncExitStack() as opening:
+                streams = [
+                    await opening.enter_async_context(opened(watches, request(NOW_ON, wanted)))
+                    for wanted in (Filter(), NOTHING, NOTHING)
+                ]
+                firsts = [await next_batch(stream) for stream in streams]
+                waiting = [asyncio.ensure_future(next_batch(stream)) for stream in streams]
+                await append(flaky, *numbered(5))
+                failures = await asyncio.gather(*waiting, return_exceptions=True)
+                assert flaky.reads == 4
+                flaky.failing = ()
+                again = await read_to(watches, request(firsts[0].token), 5)
+                await append(flaky, *numbered(1, first=5))
+                rest = await read_to(watches, request(again[-1].token), 6)
+        assert [type(failure) for failure in failures] == [StoreUnavailable] * 3
+        assert len(set(map(id, failures))) == 3
+        assert read(again) + read(rest) == [1, 2, 3, 4, 5, 6]
+        assert [log["event"] for log in logs][:1] == [FAILS]
+        assert {log["event"] for log in logs[1:]} <= {AGAIN}
+    finally:
+        await flaky.close()
+
+
+async def test_one_that_is_told_nothing_yet_waits_through_few_failures(store: SqliteStore, clock: Clock) -> None:
+    """Three failures in a row end no watch."""
+    await store.close()
+    flaky = FlakyStore(store.path, clock)
+    flaky.failing = (1, 2, 3)
+    try:
+        async with running(flaky, retry_seconds=0.001) as watches, opened(watches, request(NOW_ON)) as stream:
+            assert (await next_batch(stream)).live
+            await append(flaky, *numbered(5))
+            assert (await next_batch(stream)).entries == [1, 2, 3, 4, 5]
+    finally:
+        await flaky.close()
+
+
+@pytest.mark.parametrize("start", [StartPoint.EARLIEST, NOW_ON])
+async def test_log_that_lost_its_last_rows(store: SqliteStore, start: StartPoint) -> None:
+    """Where rows up to the head are gone, who catches up and who is live are told that the log cannot be read."""
+    await append(store, *numbered(3))
+    async with running(store, retry_seconds=0.001) as watches, opened(watches, request(start)) as stream:
+        await next_batch(stream)
+        store._connection.execute(  # noqa: SLF001
+            "CREATE TEMP TRIGGER lose AFTER INSERT ON main.event "
+            "BEGIN DELETE FROM event WHERE position = NEW.position; END"
+        )
+        await append(store, *numbered(3, first=3))
+        with pytest.raises(StoreUnavailable):
+            await next_batch(stream)

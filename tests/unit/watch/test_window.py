@@ -1,7 +1,8 @@
 """The window behind the head: who falls out of it goes on from the log, and who has nothing to get never does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,14 @@ from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.watch import Watches
 from msgstate_server.watch.filter import Filter
+from msgstate_server.watch.group import Group
+from msgstate_server.watch.index import Index
+from msgstate_server.watch.pages import Pages, Wanted
 from msgstate_server.watch.start import StartPoint
+from msgstate_server.watch.tail import WINDOW, Tail
 from msgstate_server.watch.token import Token
 from tests.builders import SECOND, Clock, append, event, numbered
-from tests.unit.watch.conftest import PlainWire, Told, assert_sound, opened, read, request, running, told
+from tests.unit.watch.conftest import PLAIN, PlainWire, Told, assert_sound, opened, read, request, running, told
 
 NOW_ON = StartPoint.NOW
 QUIET = Filter(providers=frozenset({"nobody"}))
@@ -32,10 +37,18 @@ class CountingStore(SqliteStore):
         self.gate.set()
 
     async def read_log(self, after: int, limit: int) -> list[LogEntry]:
+        return await self._count(super().read_log, after, limit)
+
+    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
+        return await self._count(super().follow_log, after, limit)
+
+    async def _count(
+        self, log: Callable[[int, int], Awaitable[list[LogEntry]]], after: int, limit: int
+    ) -> list[LogEntry]:
         self.reads.append((after, limit))
         if after < self.floor:
             raise PositionCompacted(self.floor)
-        entries = await super().read_log(after, limit)
+        entries = await log(after, limit)
         await self.gate.wait()
         return entries
 
@@ -289,3 +302,120 @@ async def test_live_means_that_the_head_is_reached(store: SqliteStore) -> None:
 async def next_of(stream: AsyncIterator[Told], count: int) -> list[Told]:
     """The next responses of a watch."""
     return [await anext(stream) for _ in range(count)]
+
+
+async def test_live_is_said_of_the_head_as_it_is_when_sent(counting: CountingStore) -> None:
+    """What was written for one who got all there was is not LIVE to one who gets the same when there is more."""
+    async with running(counting, window=64) as watches, LiveStreams(watches, 2) as (first, second):
+        await append(counting, *numbered(5))
+        assert await anext(first) == Told([1, 2, 3, 4, 5], Token.at(counting.head), True, 5)
+        counting.gate.clear()
+        await append(counting, *numbered(5, first=5))
+        later = await anext(second)
+        assert (later.entries, later.live, later.head_position) == ([1, 2, 3, 4, 5], False, 10)
+        counting.gate.set()
+        assert [(await anext(stream)).live for stream in (first, second)] == [True, True]
+
+
+async def test_the_last_checkpoint_is_live_where_the_head_is_reached(counting: CountingStore) -> None:
+    """A watch that was live, and is behind when the service stops, says in its last checkpoint that it is behind."""
+    async with running(counting, window=64) as watches, LiveStreams(watches, 1) as (stream,):
+        counting.gate.clear()
+        await append(counting, *numbered(5))
+        watches.drain()
+        last = await anext(stream)
+        assert (last.entries, last.token.position, last.live, last.head_position) == ([], 0, False, 5)
+        counting.gate.set()
+
+
+async def test_a_page_that_is_kept_tells_of_the_head_as_it_is(counting: CountingStore) -> None:
+    """Who gets a page later shares its bytes while the head stays, and hears of the head, not of what it was."""
+    await append(counting, *numbered(10))
+    pages, begin, wanted = Pages(counting, 100), Token(counting.head.log_id, 0, bytes(8)), Filter()
+    asked = Wanted(wanted, wanted.predicate(), PlainWire(), 100)
+    kept = await pages.read(asked, begin, 5)
+    batch = kept.batch(10)
+    assert batch
+    assert batch is kept.batch(10)
+    assert told(batch) == Told([1, 2, 3, 4, 5], kept.end, False, 10)
+    await append(counting, *numbered(5, first=10))
+    assert await pages.read(asked, begin, 5) is kept
+    later = kept.batch(15)
+    assert later
+    assert told(later) == Told([1, 2, 3, 4, 5], kept.end, False, 15)
+    assert counting.reads == [(0, 5)]
+
+
+async def test_a_page_up_to_the_head_is_live_until_the_head_moves(counting: CountingStore) -> None:
+    """A page that reached the head is LIVE for who gets it then, not for who gets it when there is more, nor kept."""
+    await append(counting, *numbered(5))
+    pages, begin, wanted = Pages(counting, 100), Token(counting.head.log_id, 0, bytes(8)), Filter()
+    asked = Wanted(wanted, wanted.predicate(), PlainWire(), 100)
+    page = await pages.read(asked, begin, 10)
+    batches = [page.batch(5), page.batch(8)]
+    assert [(told(batch).live, told(batch).head_position) for batch in batches if batch] == [(True, 5), (False, 8)]
+    assert await pages.read(asked, begin, 10) is not page
+
+
+async def test_matching_that_fails_changes_nothing(counting: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where one of many groups fails at an entry in the middle, nobody gets anything twice when it is tried again."""
+    failing = {7}
+    matching = Index.matching
+
+    def fragile(index: Index, entry: LogEntry) -> list[Group]:
+        if entry.position in failing:
+            failing.clear()
+            raise ValueError("once")
+        return matching(index, entry)
+
+    monkeypatch.setattr(Index, "matching", fragile)
+    async with (
+        running(counting, window=64, retry_seconds=0.001) as watches,
+        LiveStreams(watches, 1) as (stream,),
+    ):
+        await append(counting, *numbered(10))
+        assert (await anext(stream)).entries == list(range(1, 11))
+        assert counting.reads == [(0, 64), (0, 64)]
+        assert len(watches._tail._slots) == 10  # noqa: SLF001
+
+
+async def test_others_have_their_turn_while_a_page_is_matched(
+    counting: CountingStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where matching takes long it is done in steps; who joins or leaves in between misses nothing."""
+    monkeypatch.setattr("msgstate_server.watch.tail._STEP_SECONDS", 0.0)
+    async with running(counting) as watches, LiveStreams(watches, 1) as (stream,):
+        counting.gate.clear()
+        await append(counting, *numbered(50))
+        await until(lambda: counting.reads == [(0, 250)])
+        counting.gate.set()
+        batches = [await anext(stream)]
+        assert batches[0].token.position < 50
+        start = batches[0].token
+        async with opened(watches, request(start, Filter(providers=frozenset({"acme"})))) as joining:
+            joined = [await anext(joining)]
+            while joined[-1].token.position < 50:
+                joined.append(await anext(joining))
+        while batches[-1].token.position < 50:
+            batches.append(await anext(stream))
+    assert read(batches) == list(range(1, 51))
+    assert read(joined) == list(range(start.position + 1, 51))
+
+
+async def test_a_thousand_shares_hold_up_nobody_for_long(counting: CountingStore) -> None:
+    """However many filters a page is held against, the loop is given back after some milliseconds of computing."""
+    tail, begin = Tail(counting, WINDOW), counting.head.position
+    for index in range(1_000):
+        wanted = Filter(shard_index=index, shard_count=1_000)
+        tail.join(wanted, PLAIN, begin)
+    await append(counting, *numbered(250))
+    longest, last = 0.0, time.thread_time()
+    advancing = asyncio.ensure_future(tail.advance())
+    while not advancing.done():
+        await asyncio.sleep(0)
+        now = time.thread_time()
+        longest, last = max(longest, now - last), now
+    await advancing
+    assert tail.token.position == 250
+    assert sum(len(group._slots) for group in tail._groups) == 250  # noqa: SLF001
+    assert longest < 0.05

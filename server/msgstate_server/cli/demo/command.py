@@ -55,7 +55,11 @@ def command(once: bool, pace: float) -> None:
 
 
 async def _demo(folder: Path, once: bool, pace: float) -> None:
-    stop = stop_on_signals()
+    with stop_on_signals() as stop:
+        await _play_and_serve(folder, once, pace, stop)
+
+
+async def _play_and_serve(folder: Path, once: bool, pace: float, stop: asyncio.Event) -> None:
     known = Secrets.make()
     async with _serving(folder, known) as (service, settings):
         _introduce(service, settings)

@@ -94,17 +94,20 @@ def forget(connection: sqlite.Connection, silent_since: int, after: int, limit: 
 
 def discard_payloads(connection: sqlite.Connection, received_before: int, after: int, limit: int) -> Step:
     """See `Store`."""
+    # A replay keeps a body anew that came long ago, so that an old one can be behind any number of younger ones.
+    looked_at = _payloads.decode(fetch_json(connection, "look_at_payloads", (after, limit)))
     ids: list[int] = []
-    size = 0
-    for payload_id, received_time, body_size in _payloads.decode(
-        fetch_json(connection, "look_at_payloads", (after, limit))
-    ):
-        if received_time < received_before and size < _BODY_BYTES:
-            ids.append(payload_id)
+    size, last = 0, after
+    for last, received_time, body_size in looked_at:
+        if received_time < received_before:
+            ids.append(last)
             size += body_size
+            if size >= _BODY_BYTES:
+                break
     _delete_payloads(connection, ids)
-    # Bodies are kept in about the order in which they were received: where none is old, none behind them is.
-    return Step(ids[-1] if ids else None, len(ids))
+    failpoint("discard.after_payloads")
+    is_end = len(looked_at) < limit and size < _BODY_BYTES
+    return Step(None if is_end else last, len(ids))
 
 
 def _delete_payloads(connection: sqlite.Connection, ids: Sequence[int]) -> None:

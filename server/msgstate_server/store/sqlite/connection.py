@@ -188,6 +188,9 @@ def _closed_on_failure(connection: sqlite.Connection, path: Path) -> Iterator[No
         connection.close()
         if isinstance(error, sqlite.Error):
             raise StoreUnusable(unopenable(path, error)) from error
+        # The driver fails to tell of a schema that is malformed where a name in it is no text.
+        if isinstance(error, UnicodeDecodeError):
+            raise StoreUnusable(f"{path} is damaged (its schema is malformed): restore a backup") from error
         raise
 
 

@@ -65,9 +65,11 @@ class SqliteStore:
             opened.callback(FileLock(path.resolve()).release)
             self._connection = opened.enter_context(closing(open_for_writing(path, log_migrations)))
             self._reader = opened.enter_context(closing(open_for_reading(path)))
-            # The log has a reader of its own, so that no question, however long, keeps watches from what is new.
+            # Each has a reader of its own: no question, however long, keeps watches from the log, and nobody who
+            # catches up keeps them from what is new.
             self._pages = opened.enter_context(closing(Reader(path, "msgstate-read")))
             self._log = opened.enter_context(closing(Reader(path, "msgstate-log")))
+            self._end = opened.enter_context(closing(Reader(path, "msgstate-end")))
             try:
                 self._head = read_head(self._connection)
             except sqlite.Error as error:
@@ -89,7 +91,7 @@ class SqliteStore:
 
     async def read_head(self) -> Head:
         """See `Store`."""
-        return await self._log.run(read_head)
+        return await self._end.run(read_head)
 
     async def wait_for_head(self, beyond: int) -> Head:
         """See `Store`."""
@@ -188,13 +190,17 @@ class SqliteStore:
         """See `Store`."""
         return await self._log.run(lambda log: read_log(log, after, limit))
 
+    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
+        """See `Store`."""
+        return await self._end.run(lambda log: read_log(log, after, limit))
+
     async def fingerprint_at(self, position: int) -> bytes:
         """See `Store`."""
-        return await self._log.run(lambda log: fingerprint_at(log, position))
+        return await self._end.run(lambda log: fingerprint_at(log, position))
 
     async def last_before(self, commit_time: int) -> tuple[int, bytes]:
         """See `Store`."""
-        return await self._log.run(lambda log: last_before(log, commit_time))
+        return await self._end.run(lambda log: last_before(log, commit_time))
 
     async def read_payload(self, position: int) -> Payload | None:
         """See `Store`."""

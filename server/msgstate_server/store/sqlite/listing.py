@@ -1,7 +1,6 @@
 """Pages of recipients' statuses, newest first: one call looks at a bounded number of rows, whatever it finds."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -10,7 +9,7 @@ from msgstate_server.domain.decision import StoredStatus
 from msgstate_server.domain.identity import address_hash, message_hash
 from msgstate_server.domain.states import Evidence
 from msgstate_server.store.protocol import StatusFilter, StatusPage
-from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL
+from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, one_view
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -33,22 +32,13 @@ def list_recipients(connection: sqlite.Connection, wanted: StatusFilter, before:
         "scan": SCAN,
     }
     # One view of the store: what is committed between two would shift how far down the call looked.
-    with _one_view(connection):
+    with one_view(connection):
         (found,) = connection.execute(SQL["list_recipients"].replace(":candidates", candidates), values).fetchone()
         statuses = _statuses.decode(found or "[]")
         if len(statuses) > limit:
             return StatusPage(statuses[:limit], statuses[limit - 1].id)
         last = connection.execute(SQL["last_candidate"].replace(":candidates", candidates), values).fetchone()
     return StatusPage(statuses, last and last[0])
-
-
-@contextmanager
-def _one_view(connection: sqlite.Connection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
 
 
 def _candidates(wanted: StatusFilter) -> str:

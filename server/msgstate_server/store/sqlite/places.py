@@ -1,14 +1,12 @@
 """The log by position and by time. Each read is of one moment: the floor may move right after it, never within."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from msgstate_server.domain.errors import PositionCompacted
 from msgstate_server.domain.log import LogEntry
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head
+from msgstate_server.store.sqlite.queries import SQL, fetch_json, one_view, read_head
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -20,25 +18,26 @@ _entries: Final = msgspec.json.Decoder(list[LogEntry])
 
 def read_log(log: sqlite.Connection, after: int, limit: int) -> list[LogEntry]:
     """See `Store`."""
-    found, floor = log.execute(SQL["read_log"], (after, limit)).fetchone()
-    if after < floor:
-        raise PositionCompacted(floor)
-    entries = _entries.decode(found or "[]")
-    if entries and (entries[0].position, entries[-1].position) != (after + 1, after + len(entries)):
-        # A damaged file can lose a page of rows without another sign of it: better no watch than one with a gap.
-        raise sqlite.DatabaseError(f"events after {after} are missing")
+    with one_view(log):
+        head = read_head(log)
+        if after < head.floor:
+            raise PositionCompacted(head.floor)
+        entries = _entries.decode(fetch_json(log, "read_log", (after, limit)))
+    end = max(after, min(after + limit, head.position))
+    if [entry.position for entry in entries] != list(range(after + 1, end + 1)):
+        raise _missing(f"some of the events {after + 1} to {end} are")
     return entries
 
 
 def fingerprint_at(log: sqlite.Connection, position: int) -> bytes:
     """See `Store`."""
-    with _one_view(log):
+    with one_view(log):
         return _fingerprint_at(log, position)
 
 
 def last_before(log: sqlite.Connection, commit_time: int) -> tuple[int, bytes]:
     """See `Store`."""
-    with _one_view(log):
+    with one_view(log):
         position = _last_position_before(log, commit_time)
         return position, _fingerprint_at(log, position)
 
@@ -49,7 +48,10 @@ def _fingerprint_at(log: sqlite.Connection, position: int) -> bytes:
         return head.floor_fingerprint
     if position < head.floor:
         raise PositionCompacted(head.floor)
-    (entry,) = _entries.decode(fetch_json(log, "read_entry", (position,)))
+    row = log.execute(SQL["read_entry"], (position,)).fetchone()
+    if row is None:
+        raise _missing(f"event {position} is")
+    (entry,) = _entries.decode(row[0])
     return entry.fingerprint
 
 
@@ -61,18 +63,16 @@ def _last_position_before(log: sqlite.Connection, commit_time: int) -> int:
     low, high = head.floor, head.position
     while low < high:
         middle = (low + high + 1) // 2
-        (at_middle,) = log.execute(SQL["commit_time_at"], (middle,)).fetchone()
-        if at_middle < commit_time:
+        row = log.execute(SQL["commit_time_at"], (middle,)).fetchone()
+        if row is None:
+            raise _missing(f"event {middle} is")
+        if row[0] < commit_time:
             low = middle
         else:
             high = middle - 1
     return low
 
 
-@contextmanager
-def _one_view(connection: sqlite.Connection) -> Iterator[None]:
-    connection.execute("BEGIN")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
+def _missing(what: str) -> sqlite.DatabaseError:
+    """A damaged file can lose rows without another sign of it: better no watch than one with a gap."""
+    return sqlite.DatabaseError(f"{what} missing")

@@ -1,5 +1,7 @@
 """The engine's statements, and the ways in which most of them are run."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import structlog
@@ -16,6 +18,7 @@ else:
 SQL: Final = statements("queries.sql")
 BEYOND_ALL: Final = 2**63 - 1
 """Where a list that goes down begins."""
+_HEAD_TYPES: Final = (bytes, int, int, bytes, int, bytes, int)
 
 _DAMAGED: Final = "stop the server and restore a backup: the file is damaged"
 _DISK: Final = "see what the system says of the disk, its room, and the limits of this process"
@@ -39,7 +42,19 @@ def read_head(connection: sqlite.Connection) -> Head:
     row = connection.execute(SQL["read_head"]).fetchone()
     if row is None:
         raise sqlite.DatabaseError("the head is gone")
+    if tuple(map(type, row)) != _HEAD_TYPES:
+        raise sqlite.DatabaseError("the head is malformed")
     return Head(*row)
+
+
+@contextmanager
+def one_view(connection: sqlite.Connection) -> Iterator[None]:
+    """All that is read within is of one moment; nothing is written."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def fetch_json(connection: sqlite.Connection, name: str, values: tuple[object, ...]) -> str:

@@ -244,8 +244,7 @@ FROM (
 );
 
 -- name: read_log
--- The floor is of the same moment as the rows.
-SELECT '[' || group_concat(entry) || ']', (SELECT floor FROM head)
+SELECT '[' || group_concat(entry) || ']'
 FROM (SELECT entry FROM entry_json WHERE position > ?1 ORDER BY position LIMIT ?2);
 
 -- name: read_entry

@@ -36,12 +36,18 @@ def require_whole(connection: sqlite.Connection, path: Path) -> None:
 
 
 def _logged_pages(wal: Path, page_size: int) -> set[int]:
-    """The pages in the committed part of a write-ahead log."""
+    """The pages in the committed part of a write-ahead log; none where there is no log, or an empty one."""
     logged: set[int] = set()
     waiting: set[int] = set()
-    descriptor = os.open(wal, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        salts = _WAL_HEADER.unpack(os.pread(descriptor, _WAL_HEADER.size, 0))
+        descriptor = os.open(wal, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return logged
+    try:
+        header = os.pread(descriptor, _WAL_HEADER.size, 0)
+        if len(header) < _WAL_HEADER.size:
+            return logged
+        salts = _WAL_HEADER.unpack(header)
         step = _FRAME_HEADER.size + page_size
         for place in range(_WAL_HEADER.size, os.fstat(descriptor).st_size - step + 1, step):
             page, size_after_commit, *own = _FRAME_HEADER.unpack(os.pread(descriptor, _FRAME_HEADER.size, place))

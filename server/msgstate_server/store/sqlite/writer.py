@@ -85,6 +85,7 @@ class Writer:
 
     def forget(self, silent_since: int, after: int, limit: int) -> Step:
         """See `Store`."""
+        failpoint("forget.before_begin")
         with self._transaction():
             failpoint("forget.after_begin")
             step, gone = forget(self._connection, silent_since, after, limit)
@@ -94,8 +95,12 @@ class Writer:
 
     def discard_payloads(self, received_before: int, after: int, limit: int) -> Step:
         """See `Store`."""
+        failpoint("discard.before_begin")
         with self._transaction():
-            return discard_payloads(self._connection, received_before, after, limit)
+            failpoint("discard.after_begin")
+            step = discard_payloads(self._connection, received_before, after, limit)
+        failpoint("discard.after_commit")
+        return step
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
