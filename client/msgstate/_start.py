@@ -23,7 +23,10 @@ EARLIEST: Final = StartPoint.EARLIEST
 NOW: Final = StartPoint.NOW
 
 Start: TypeAlias = StartPoint | str | datetime
-"""An end of the log, a resume token, or a time with an offset: what was committed then or later."""
+"""An end of the log, a resume token, or a time with an offset: what was committed then or later.
+
+A time that is still to come is kept while the watch lasts; a token does not keep it for the next one.
+"""
 
 
 class Committed(Protocol):
