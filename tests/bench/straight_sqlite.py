@@ -21,7 +21,7 @@ from tests.bench.workload import BATCH
 
 Row = tuple[object, ...]
 
-_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 26) + ")"  # noqa: S608
+_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 26) + ", NULL)"  # noqa: S608
 _INSERT_EVENT = "INSERT INTO event VALUES (" + ", ".join("?" * 12) + ")"  # noqa: S608
 _UPDATE_STATUS = """
 UPDATE recipient_status SET
