@@ -142,14 +142,14 @@ def seeded_bugs(seconds: float, seed: int) -> Report:
 def lanes() -> Sequence[Sequence[Part]]:
     """Lanes run side by side, the parts of a lane one after the other, each in a process of its own."""
     if why_not():
-        inputs = (Part("guided input", no_guided_input, 0.0), Part("bad input", bad_input, 0.75))
+        inputs = (Part("guided input", no_guided_input, 0.0), Part("bad input", bad_input, 0.95))
     else:
-        inputs = (Part("guided input", guided_input, 0.15), Part("bad input", bad_input, 0.75))
+        inputs = (Part("guided input", guided_input, 0.12), Part("bad input", bad_input, 0.95))
     return (
         (Part("campaigns", campaigns, 1.0),),
         (
-            Part("power cuts", power_cuts, 0.2),
-            Part("bad disks", bad_disks, 0.1),
+            Part("power cuts", power_cuts, 0.12),
+            Part("bad disks", bad_disks, 0.06),
             *inputs,
             Part("seeded bugs", seeded_bugs, 1.0),
         ),
