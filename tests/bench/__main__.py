@@ -197,6 +197,11 @@ def stalled(_: Path) -> Figure:
     return Figure("stalled", [measured["per_stalled"] / 1024], "KiB", 256)
 
 
+def costly(_: Path) -> Figure:
+    """Processor time for the costliest of the largest webhook bodies that are made to take long."""
+    return Figure("costly", [run("costly_bodies")["seconds"] for _ in range(_REPEATS)], "s", 1)
+
+
 def _position(file: Path) -> int:
     """Where the log of a file that is served stands."""
     with closing(sqlite.connect(f"file:{file}?mode=ro", uri=True)) as connection:
@@ -211,7 +216,7 @@ ROWS: dict[str, Callable[[Path], Row]] = {
     "batch-get": batch_get,
     "narrow": narrow,
 }
-FIGURES: dict[str, Callable[[Path], Figure]] = {"ready": ready, "stalled": stalled}
+FIGURES: dict[str, Callable[[Path], Figure]] = {"ready": ready, "stalled": stalled, "costly": costly}
 
 
 def _figure_line(figure: Figure) -> str:

@@ -24,7 +24,8 @@ _decoder: Final = msgspec.json.Decoder(float_hook=str)
 _DEPTH: Final = 64
 """How deep a body may be nested that is too deep, or otherwise too much, to be decoded as it stands."""
 _BRACKETS: Final = 200_000
-"""How many runs of brackets such a body may have: more would take seconds to look through."""
+"""How many brackets are decoded, and how many runs of them looked through: more would hold others up for long."""
+_TOO_MANY: Final = "the body has too many arrays and objects to look through"
 _SPOILED: Final = "\0 nested too deeply, or a number of too many digits"
 
 # What lies between two brackets is passed over in one go. It finds something at every place, so each byte is read once.
@@ -52,11 +53,13 @@ _ESCAPES: Final = re.compile(
 def decode(body: bytes) -> Decoded:
     """The JSON value of a body; raises `Unreadable`, and nothing else, whatever the bytes."""
     try:
-        return Decoded(_decoder.decode(body), spoiled=False)
+        if _is_small(body):
+            return Decoded(_decoder.decode(body), spoiled=False)
     except UnicodeDecodeError:
         raise Unreadable("the body is not UTF-8") from None
     except (RecursionError, msgspec.DecodeError):
-        readable = _without_excess(body)
+        pass
+    readable = _without_excess(body)
     try:
         try:
             return Decoded(_decoder.decode(readable), spoiled=True)
@@ -79,17 +82,22 @@ def require_sound(value: object) -> None:
         require_sound(member)
 
 
+def _is_small(body: bytes) -> bool:
+    """Whether a body has few enough brackets to be decoded, since each may be a value of its own."""
+    return len(body) <= _BRACKETS or sum(map(body.count, b"[]{}")) <= _BRACKETS
+
+
 def _without_excess(body: bytes) -> bytes:
     """The body with a marked text in place of each value that is nested too deeply, or a number of too many digits.
 
-    Raises `Unreadable` where there is too much to look through.
+    Raises `Unreadable` where there is too much to look through, or too much left to decode.
     """
     kept = bytearray()
     mark = json.dumps(_SPOILED).encode()
     depth = start = 0
     for count, token in enumerate(_TOKEN.finditer(body)):
         if count > _BRACKETS:
-            raise Unreadable("the body is not JSON, or is nested too deeply, and has too many parts to find out where")
+            raise Unreadable(_TOO_MANY)
         kind = token.lastgroup
         begin, end = token.span(kind or 0)
         if kind == "opening":
@@ -106,7 +114,10 @@ def _without_excess(body: bytes) -> bytes:
         elif kind and depth <= _DEPTH:
             kept += body[start:begin] + mark
             start = end
-    return bytes(kept + body[start:])
+    readable = bytes(kept + body[start:])
+    if not _is_small(readable):
+        raise Unreadable(_TOO_MANY)
+    return readable
 
 
 def _without_lone_surrogates(body: bytes) -> bytes:
