@@ -12,8 +12,8 @@ from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain.identity import message_hash
 from msgstate_server.queries import MessageView
 from msgstate_server.rpc.conversion import message_to_proto
+from msgstate_server.store.rows import status_from_row
 from msgstate_server.store.sqlite.connection import open_for_reading
-from msgstate_server.store.sqlite.rows import status_from_row
 from tests.bench.workload import BATCH, look_ups
 
 _QUERY = "SELECT * FROM recipient_status WHERE message_hash = ? AND message_id = ?"

@@ -14,9 +14,9 @@ import pysqlite3.dbapi2 as sqlite
 from msgstate_server.domain.decision import StoredStatus
 from msgstate_server.domain.identity import identity_of
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.rows import status_row
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.store.sqlite.connection import open_for_writing
-from msgstate_server.store.sqlite.rows import status_row
 from tests.bench.workload import BATCH
 
 Row = tuple[object, ...]

@@ -45,9 +45,12 @@ async def place(engine: Engine, tmp_path: Path, clock: Clock) -> AsyncIterator[P
     """A new store, open; whatever a test did to it, it agrees with itself at the end."""
     place = Place(engine, tmp_path, clock)
     await place.open()
-    yield place
-    findings = await place.findings()
-    await place.store.close()
+    try:
+        yield place
+        findings = await place.findings()
+    finally:
+        await place.store.close()
+        await engine.remove(tmp_path)
     assert findings == []
 
 

@@ -168,7 +168,7 @@ async def test_replay_that_fails_changes_nothing(store: Store) -> None:
     kept = await quarantine(store, b"x")
     before = await listed(store)
     unstorable = Submission([candidate(event(received=2**63))], payload(b"x"), [], kept)
-    with pytest.raises(OverflowError):
+    with pytest.raises((OverflowError, ValueError)):
         await store.append([unstorable])
     assert (await listed(store), store.head.position) == (before, 0)
 

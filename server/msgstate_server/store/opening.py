@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Final
 
 from msgstate_server.domain.errors import UnknownStore
@@ -11,6 +13,7 @@ from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore, SqliteUpkee
 from msgstate_server.store.upkeep import Maintainable
 
 _SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgresql://", "postgres://")
 # Too much is left out rather than too little: a password that nobody encoded may hold a slash, an @ or a question mark.
 _USER: Final = re.compile(r"^([a-z][a-z0-9+.-]*:/{0,2}(?!/)[^:]*):.*@", re.IGNORECASE | re.DOTALL)
 _PARAMETER: Final = re.compile(r"(passw(?:or)?d=)[^&]*", re.IGNORECASE)
@@ -18,16 +21,25 @@ _PARAMETER: Final = re.compile(r"(passw(?:or)?d=)[^&]*", re.IGNORECASE)
 
 async def open_store(url: str, clock: Callable[[], int]) -> Store:
     """Open the store for one server; `clock` gives commit times in microseconds. Raises `StoreUnusable`."""
+    if url.startswith(_POSTGRES):
+        shared: Store = await _postgres().PostgresStore.open(url, clock)
+        return shared
     return await SqliteStore.open(_sqlite_path(url), clock)
 
 
 def auditor(url: str) -> Auditable:
     """The store to be checked, beside a running server or without one; raises `StoreUnusable`."""
+    if url.startswith(_POSTGRES):
+        shared: Auditable = _postgres().PostgresAuditor(url)
+        return shared
     return SqliteAuditor(_sqlite_path(url))
 
 
 def upkeep(url: str) -> Maintainable:
     """The store to be looked at or migrated; raises `StoreUnusable`."""
+    if url.startswith(_POSTGRES):
+        shared: Maintainable = _postgres().PostgresUpkeep(url)
+        return shared
     return SqliteUpkeep(_sqlite_path(url))
 
 
@@ -36,8 +48,21 @@ def without_password(url: str) -> str:
     return _USER.sub(r"\1:***@", _PARAMETER.sub(r"\1***", url))
 
 
+def _postgres() -> ModuleType:
+    """The engine that is an extra of its own, imported where it is asked for."""
+    try:
+        return import_module("msgstate_server.store.postgres")
+    except ModuleNotFoundError as error:
+        if error.name != "asyncpg":
+            raise
+        raise UnknownStore("store: PostgreSQL needs an extra: pip install 'msgstate[server,postgres]'") from error
+
+
 def _sqlite_path(url: str) -> Path:
     if not url.startswith(_SQLITE) or url == _SQLITE:
         found = without_password(url)
-        raise UnknownStore(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {found!r}")
+        raise UnknownStore(
+            "store: must be sqlite:///FILE (sqlite:////FILE for an absolute path) or postgresql://USER@HOST/DATABASE; "
+            f"found {found!r}"
+        )
     return Path(url.removeprefix(_SQLITE))

@@ -87,7 +87,10 @@ class Store(Protocol):
         ...
 
     async def wait_for_head(self, beyond: int) -> Head:
-        """The head as soon as its position is larger than `beyond`."""
+        """The head as soon as its position is larger than `beyond`.
+
+        Raises `StoreUnavailable`, and `HistoryDiverged` where the log lost its end: `head` is then what is left.
+        """
         ...
 
     async def append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
@@ -143,15 +146,16 @@ class Store(Protocol):
         """How many recipients of a message have each evidence."""
         ...
 
-    async def read_log(self, after: int, limit: int) -> list[LogEntry]:
+    async def read_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """Up to `limit` entries with positions larger than `after`, in order.
 
-        Raises `PositionCompacted` where `after` is below the floor. Both are of one moment: who reads page after page
-        while the floor moves finds an error, and never a gap. Entries that are missing below the head are an error too.
+        Raises `PositionCompacted` where `after` is below the floor, and `HistoryDiverged` where the row at `after` has
+        not the `expected` fingerprint. All are of one moment: who reads page after page while the floor moves, or while
+        a standby takes over, finds an error, and never a gap. Entries that are missing below the head are an error too.
         """
         ...
 
-    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
+    async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """As `read_log`, for the one who follows the log's end on behalf of all who are near it.
 
         It waits for no `read_log`, and neither do `read_head`, `fingerprint_at` and `last_before`: however many catch

@@ -26,6 +26,10 @@ class Maintainable(Protocol):
         """How it is; nothing is changed or made."""
         ...
 
-    def migrate(self) -> list[str]:
-        """Bring its schema up to date, which gives the migrations that were applied; refused while a server runs."""
+    def migrate(self, *, post: bool = False) -> list[str]:
+        """Bring its schema up to date, which gives the migrations that were applied.
+
+        A store of one server is refused while that runs, and brought up to date wholly. One that several share is
+        migrated beside them; what servers of the version before could not live with is left out, but with `post`.
+        """
         ...

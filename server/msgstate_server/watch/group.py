@@ -47,6 +47,8 @@ class Group:
         self.wire = wire
         self.start = start
         self.members = 0
+        self.is_over = False
+        """Whether what it had may be undone: its members ask the log whether their place still holds."""
         self.matches = wanted.predicate()
         self._slots: deque[Slot] = deque()
         self._waiting: set[asyncio.Future[Token]] = set()

@@ -12,7 +12,7 @@ from msgstate_server.watch.wire import Batch, Wire, fitting
 
 _KEPT: Final = 32
 """Pages that are kept for others who come to the same place soon."""
-_Place = tuple[Filter, Wire, int, int]
+_Place = tuple[Filter, Wire, int, Token]
 
 
 class Wanted(NamedTuple):
@@ -57,7 +57,7 @@ class Pages:
 
     async def read(self, wanted: Wanted, begin: Token, size: int) -> Page:
         """Look at `size` entries after a token, or share such a page; raises what reading the log raises."""
-        place = (wanted.filter, wanted.wire, wanted.most, begin.position)
+        place = (wanted.filter, wanted.wire, wanted.most, begin)
         reading = self._recent.get(place)
         if reading is None:
             reading = self._recent[place] = asyncio.create_task(self._read(wanted, begin, size))
@@ -73,9 +73,10 @@ class Pages:
             self._recent.pop(place, None)
 
     async def _read(self, wanted: Wanted, begin: Token, size: int) -> Page:
-        entries = await self._store.read_log(begin.position, size)
+        entries = await self._store.read_log(begin.position, size, begin.fingerprint)
         matching = [entry for entry in entries if wanted.matches(entry)]
         items = fitting(map(wanted.wire.item, matching), wanted.most)
         is_cut = len(items) < len(matching)
-        end = begin.through(matching[len(items) - 1] if is_cut else entries[-1])
+        last = matching[len(items) - 1] if is_cut else entries[-1] if entries else None
+        end = begin if last is None else begin.through(last)
         return Page(wanted.wire, items, end, is_cut=is_cut)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from msgstate_server.domain.errors import PositionCompacted
+from msgstate_server.domain.errors import HistoryDiverged, PositionCompacted
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.filter import Filter
@@ -53,14 +53,17 @@ class Tail:
 
     async def advance(self) -> None:
         """Take in what is next, once it is there. Raises what reading the log raises; called again, it goes on."""
-        while not self._groups or self._store.head.position <= self.token.position:
-            await self._followed.wait()
-            await self._store.wait_for_head(self.token.position)
-        token = self.token
         try:
-            page = await self._store.follow_log(token.position, self._page)
+            while not self._groups or self._store.head.position <= self.token.position:
+                await self._followed.wait()
+                await self._store.wait_for_head(self.token.position)
+            token = self.token
+            page = await self._store.follow_log(token.position, self._page, token.fingerprint)
         except PositionCompacted:
             self._start_over()
+            return
+        except HistoryDiverged:
+            self._begin_anew()
             return
         # Whenever others had their turn, the last follower may have left, and the next one begun at another place.
         while page and token is self.token and self._groups:
@@ -113,6 +116,19 @@ class Tail:
         self._batches.clear()
         self.wake_all(before)
 
+    def _begin_anew(self) -> None:
+        """What was read may be undone: each watch must ask the log whether its own place still holds."""
+        before, self.token = self.token, Token.at(self._store.head)
+        self._slots.clear()
+        self._to_tell.clear()
+        self._batches.clear()
+        for group in list(self._groups):
+            self._groups.remove(group)
+            group.clear()
+            group.is_over = True
+            group.wake(before)
+        self._followed.clear()
+
     def is_near(self, position: int) -> bool:
         """Whether the head is at most a window away."""
         return self.head_position - position <= self._window
@@ -140,7 +156,7 @@ class Tail:
     def leave(self, group: Group) -> None:
         """End what `join` began."""
         group.members -= 1
-        if group.members:
+        if group.members or group.is_over:
             return
         self._groups.remove(group)
         self._to_tell.discard(group)

@@ -88,6 +88,9 @@ class Watcher:
     def _follow(self) -> Group | None:
         """The group, where it has all that comes next; None where that must be read: too far behind, or overflowed."""
         position = self._token.position
+        if self._group is not None and self._group.is_over:
+            self._leave()
+            return None
         self._join_near(position)
         if self._group is not None and position >= self._group.start:
             return self._group

@@ -31,6 +31,6 @@ def test_a_password_in_a_url_is_not_shown(url: str) -> None:
 def test_a_refusal_does_not_tell_the_password() -> None:
     """What is said of a URL that names no store has no password in it."""
     with pytest.raises(UnknownStore) as caught:
-        upkeep("postgresql://user:secret@host/db")
+        upkeep("mysql://user:secret@host/db")
 
-    assert str(caught.value).endswith("found 'postgresql://user:***@host/db'")
+    assert str(caught.value).endswith("found 'mysql://user:***@host/db'")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from msgstate_server.store.sql import statements
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.store.sqlite.bulk import write_rows
-from msgstate_server.store.sqlite.sql import statements
 from tests.unit.store.conftest import connected
 
 if TYPE_CHECKING:
@@ -64,12 +64,14 @@ async def test_comments_reach_the_file(store: SqliteStore) -> None:
 def test_every_statement_is_used() -> None:
     """No statement is kept that nothing runs."""
     source = "".join(entry.read_text("utf-8") for entry in PACKAGE.iterdir() if entry.name.endswith(".py"))
-    assert [name for name in statements("queries.sql") if f'"{name}"' not in source] == []
+    assert [
+        name for name in statements("msgstate_server.store.sqlite", "queries.sql") if f'"{name}"' not in source
+    ] == []
 
 
 def test_statements_are_split_by_name() -> None:
     """A statement is what stands under its name, without comments."""
-    for name, text in statements("queries.sql").items():
+    for name, text in statements("msgstate_server.store.sqlite", "queries.sql").items():
         assert text.endswith(";"), name
         assert text.count(";") == 1, name
         assert "-- " not in text, name

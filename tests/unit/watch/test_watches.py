@@ -327,12 +327,12 @@ class FlakyStore(SqliteStore):
     error: Exception = StoreUnavailable("away")
     reads = 0
 
-    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
+    async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """Fail at the chosen reads."""
         self.reads += 1
         if self.reads in self.failing:
             raise self.error
-        return await super().follow_log(after, limit)
+        return await super().follow_log(after, limit, expected)
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), ValueError("a row that no msgstate wrote")])

@@ -36,19 +36,23 @@ class CountingStore(SqliteStore):
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def read_log(self, after: int, limit: int) -> list[LogEntry]:
-        return await self._count(super().read_log, after, limit)
+    async def read_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
+        return await self._count(super().read_log, after, limit, expected)
 
-    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
-        return await self._count(super().follow_log, after, limit)
+    async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
+        return await self._count(super().follow_log, after, limit, expected)
 
     async def _count(
-        self, log: Callable[[int, int], Awaitable[list[LogEntry]]], after: int, limit: int
+        self,
+        log: Callable[[int, int, bytes | None], Awaitable[list[LogEntry]]],
+        after: int,
+        limit: int,
+        expected: bytes | None,
     ) -> list[LogEntry]:
         self.reads.append((after, limit))
         if after < self.floor:
             raise PositionCompacted(self.floor)
-        entries = await log(after, limit)
+        entries = await log(after, limit, expected)
         await self.gate.wait()
         return entries
 

@@ -14,8 +14,8 @@ from sqlite_utils import Database, Migrations
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import address_hash
+from msgstate_server.store.sql import statements
 from msgstate_server.store.sqlite.soundness import require_agreement, require_whole
-from msgstate_server.store.sqlite.sql import statements
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -27,7 +27,7 @@ SAFE_BACKPORT: Final = (3, 50, 7)
 APPLICATION_ID: Final = 0x6D736773
 """`msgs`: marks a SQLite file as msgstate's."""
 
-_VIEWS: Final = statements("views.sql")
+_VIEWS: Final = statements("msgstate_server.store.sqlite", "views.sql")
 _LOCK_SECONDS: Final = 0.5
 """How long a start waits for the lock: who asks for its holder has it for a moment, a server keeps it."""
 _LOCK_PAUSE: Final = 0.01

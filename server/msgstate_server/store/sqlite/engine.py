@@ -18,6 +18,7 @@ from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
+from msgstate_server.store.rows import status_from_row
 from msgstate_server.store.sqlite.bodies import find_positions, list_quarantine, read_payload, read_quarantined
 from msgstate_server.store.sqlite.connection import (
     FileLock,
@@ -31,7 +32,6 @@ from msgstate_server.store.sqlite.messages import Part, find_by_aliases, parts, 
 from msgstate_server.store.sqlite.places import fingerprint_at, last_before, read_log
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, log_migrations, read_head, unavailable
 from msgstate_server.store.sqlite.reader import Reader
-from msgstate_server.store.sqlite.rows import status_from_row
 from msgstate_server.store.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -186,13 +186,13 @@ class SqliteStore:
         values = (message_hash(message.message_id), message.provider, message.message_id)
         return await self._pages.run(lambda pager: dict(_counts.decode(fetch_json(pager, "count_recipients", values))))
 
-    async def read_log(self, after: int, limit: int) -> list[LogEntry]:
+    async def read_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
-        return await self._log.run(lambda log: read_log(log, after, limit))
+        return await self._log.run(lambda log: read_log(log, after, limit, expected))
 
-    async def follow_log(self, after: int, limit: int) -> list[LogEntry]:
+    async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
-        return await self._end.run(lambda log: read_log(log, after, limit))
+        return await self._end.run(lambda log: read_log(log, after, limit, expected))
 
     async def fingerprint_at(self, position: int) -> bytes:
         """See `Store`."""

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from msgstate_server.domain.errors import PositionCompacted
+from msgstate_server.domain.errors import HistoryDiverged, PositionCompacted
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, one_view, read_head
 
@@ -16,12 +16,14 @@ else:
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
 
 
-def read_log(log: sqlite.Connection, after: int, limit: int) -> list[LogEntry]:
+def read_log(log: sqlite.Connection, after: int, limit: int, expected: bytes | None) -> list[LogEntry]:
     """See `Store`."""
     with one_view(log):
         head = read_head(log)
         if after < head.floor:
             raise PositionCompacted(head.floor)
+        if expected is not None and (after > head.position or expected != _fingerprint_at(log, after)):
+            raise HistoryDiverged(f"position {after} holds another event than it did")
         entries = _entries.decode(fetch_json(log, "read_log", (after, limit)))
     end = max(after, min(after + limit, head.position))
     if [entry.position for entry in entries] != list(range(after + 1, end + 1)):

@@ -8,14 +8,14 @@ import structlog
 
 from msgstate_server.domain.errors import StoreUnavailable
 from msgstate_server.domain.log import Head
-from msgstate_server.store.sqlite.sql import statements
+from msgstate_server.store.sql import statements
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
 else:
     import pysqlite3.dbapi2 as sqlite
 
-SQL: Final = statements("queries.sql")
+SQL: Final = statements("msgstate_server.store.sqlite", "queries.sql")
 BEYOND_ALL: Final = 2**63 - 1
 """Where a list that goes down begins."""
 _HEAD_TYPES: Final = (bytes, int, int, bytes, int, bytes, int)

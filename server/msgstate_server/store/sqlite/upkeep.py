@@ -62,8 +62,8 @@ class SqliteUpkeep:
             commit_time=0 if pending else read_head(connection).commit_time,
         )
 
-    def migrate(self) -> list[str]:
-        """Bring the schema up to date, as the only one on the file."""
+    def migrate(self, *, post: bool = False) -> list[str]:
+        """Bring the schema up to date, as the only one on the file, which has no servers of two versions."""
         require_safe_library()
         lock = FileLock(self._path.resolve())
         try:

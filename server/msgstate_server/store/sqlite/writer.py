@@ -25,10 +25,10 @@ from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.protocol import Step
+from msgstate_server.store.rows import event_row, status_row
 from msgstate_server.store.sqlite.bulk import write_rows
 from msgstate_server.store.sqlite.compaction import compact, discard_payloads, forget
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, read_head, unavailable
-from msgstate_server.store.sqlite.rows import event_row, status_row
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite

@@ -1,11 +1,11 @@
-"""Reads the engine's SQL files: statements under `-- name:` lines."""
+"""Reads an engine's SQL files: statements under `-- name:` lines."""
 
 from importlib.resources import files
 
 
-def statements(file: str) -> dict[str, str]:
-    """The statements of one file, by name, in the file's order."""
-    text = files("msgstate_server.store.sqlite").joinpath(file).read_text(encoding="utf-8")
+def statements(package: str, file: str) -> dict[str, str]:
+    """The statements of one file of a package, by name, in the file's order."""
+    text = files(package).joinpath(file).read_text(encoding="utf-8")
     named: dict[str, str] = {}
     for block in text.split("-- name: ")[1:]:
         name, _, body = block.partition("\n")

@@ -1,0 +1,212 @@
+"""Connections to one PostgreSQL: how they are set, who waits for one, and what their errors mean."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeAlias, TypeVar
+
+import asyncpg
+import structlog
+
+from msgstate_server.domain.errors import StoreUnavailable, StoreUnusable
+from msgstate_server.store.postgres.sessions import IDLE_SECONDS, SETTINGS
+
+Connection: TypeAlias = Any
+"""An `asyncpg.Connection`; the library brings no annotations."""
+
+OLDEST: Final = 13
+"""The oldest PostgreSQL that has all that the statements need."""
+_CONNECT_SECONDS: Final = 5.0
+_COMMAND_SECONDS: Final = 10.0
+"""A statement that takes longer has lost its server: each looks at a bounded number of rows, in milliseconds."""
+_KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
+    (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 5),
+    (socket.IPPROTO_TCP, "TCP_KEEPINTVL", 2),
+    (socket.IPPROTO_TCP, "TCP_KEEPCNT", 3),
+    (socket.IPPROTO_TCP, "TCP_USER_TIMEOUT", 8_000),
+)
+"""A server that is gone without a word is noticed after some 10 seconds, as by itself (see `SETTINGS`)."""
+
+_POOLED: Final = (
+    "store: a connection pooler stands between msgstate and PostgreSQL ({}): connect to PostgreSQL itself, since each "
+    "server keeps a few connections of its own and needs its settings to hold on them"
+)
+
+AGAIN: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
+)
+"""What undoes a transaction that may just be tried again."""
+_AWAY: Final = (
+    *AGAIN,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.PostgresSystemError,
+    asyncpg.InternalServerError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
+"""What says that the database is at fault, or the way to it; not what was asked of it, which is a fault of ours."""
+
+_T = TypeVar("_T")
+_log = structlog.get_logger("msgstate.store")
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether an error says that the database cannot be reached or refuses to work."""
+    # What no column can hold is the same class as what went wrong with the connection.
+    return isinstance(error, _AWAY) and not isinstance(error, ValueError)
+
+
+@contextmanager
+def translated(done: str) -> Iterator[None]:
+    """Raise `StoreUnavailable` for what goes wrong within; what the driver says is for the log alone."""
+    try:
+        yield
+    except asyncpg.DataError as error:
+        raise ValueError(f"the database cannot hold this: {error}") from error
+    except _AWAY as error:
+        if not is_away(error):
+            raise
+        _log.error(f"the database cannot be {done}", error=str(error), kind=type(error).__name__)
+        raise StoreUnavailable(f"the database cannot be {done} now; try the same again later") from error
+
+
+class Connections:
+    """A few connections for one purpose, made when they are needed and anew where they broke."""
+
+    def __init__(self, url: str, size: int) -> None:
+        """Name the database; `open` makes the first connection."""
+        self._pool = asyncpg.create_pool(
+            url,
+            min_size=0,
+            max_size=size,
+            init=_prepare,
+            reset=_leave_as_it_is,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_COMMAND_SECONDS,
+            server_settings=SETTINGS,
+            target_session_attrs="read-write",
+        )
+
+    async def open(self) -> None:
+        """Prepare; raises `StoreUnusable` where the URL cannot be read."""
+        await self._pool
+
+    @asynccontextmanager
+    async def acquired(self) -> AsyncIterator[Connection]:
+        """One connection for what is done within; raises what the driver raises."""
+        async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection:
+            try:
+                yield connection
+            except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError):
+                # It leads to a server that is no longer the one to write to: the next goes to the one that is.
+                connection.terminate()
+                raise
+
+    async def run(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
+        """What `read` finds; raises `StoreUnavailable`."""
+        with translated("read"):
+            async with self.acquired() as connection:
+                return await read(connection)
+
+    async def close(self) -> None:
+        """Break off what runs, and let go of the database."""
+        self._pool.terminate()
+
+
+async def connect(url: str, **settings: str) -> Connection:
+    """One connection, for whoever needs no more; raises `StoreUnusable` with the mend where there is none."""
+    try:
+        connection = await asyncpg.connect(
+            url,
+            timeout=_CONNECT_SECONDS,
+            server_settings=SETTINGS | settings,
+            target_session_attrs="read-write",
+        )
+    except Exception as error:
+        raise StoreUnusable(_unreachable(error)) from error
+    try:
+        await _require_direct(connection, settings)
+        await _prepare(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def _require_direct(connection: Connection, settings: dict[str, str]) -> None:
+    """Refuse a pooler, which keeps settings from the server, and a PostgreSQL that is too old."""
+    version = connection.get_server_version()
+    if version.major < OLDEST:
+        raise StoreUnusable(f"store: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed")
+    found = await connection.fetchval("SELECT current_setting('idle_in_transaction_session_timeout')")
+    if found != (SETTINGS | settings)["idle_in_transaction_session_timeout"]:
+        raise StoreUnusable(_POOLED.format("it drops the settings of a connection"))
+
+
+_UNREACHABLE: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str]]] = (
+    (asyncpg.InvalidCatalogNameError, "{}: make it with `createdb`, or name another one"),
+    (
+        asyncpg.InvalidAuthorizationSpecificationError,
+        "PostgreSQL refuses the user ({}): give another, or its password",
+    ),
+    (
+        asyncpg.TargetServerAttributeNotMatched,
+        "none of the hosts takes writes: name the primary, or promote a standby",
+    ),
+    (
+        (asyncpg.exceptions.ClientConfigurationError, ValueError),
+        "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE: {}",
+    ),
+    (TimeoutError, f"PostgreSQL does not answer within {_CONNECT_SECONDS:g} s: see that host and port are right"),
+    (OSError, "cannot reach PostgreSQL ({}): see that it runs, and that host and port are right"),
+    (Exception, "cannot connect to PostgreSQL: {}"),
+)
+"""Why there is no connection, and the mend."""
+
+
+def _unreachable(error: Exception) -> str:
+    """What to tell; without the URL, which may hold a password."""
+    if isinstance(error, asyncpg.ProtocolViolationError | asyncpg.FeatureNotSupportedError) and "parameter" in str(
+        error
+    ):
+        return _POOLED.format(error)
+    mend = next(mend for kind, mend in _UNREACHABLE if isinstance(error, kind))
+    return f"store: {mend.format(error)}"
+
+
+async def _prepare(connection: Connection) -> None:
+    """Set what is not set when a connection begins."""
+    await connection.execute(
+        # What was acknowledged must outlive a crash; a stronger setting than that stays.
+        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+    )
+    transport = connection._transport  # noqa: SLF001
+    own = transport.get_extra_info("socket")
+    if own is not None and own.family in (socket.AF_INET, socket.AF_INET6):
+        for level, option, value in _KEEPALIVE:
+            if hasattr(socket, option):
+                own.setsockopt(level, getattr(socket, option), value)
+
+
+async def _leave_as_it_is(connection: Connection) -> None:
+    """Nothing is set on a connection that its next user must not see, and to reset it is a round trip."""
+
+
+async def pause(tries: int) -> None:
+    """Wait before a transaction is tried again: little, and longer each time."""
+    await asyncio.sleep(0.002 * 2**tries)
+
+
+__all__ = ["AGAIN", "IDLE_SECONDS", "Connection", "Connections", "connect", "is_away", "pause", "translated"]

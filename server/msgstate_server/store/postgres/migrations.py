@@ -1,0 +1,113 @@
+"""Brings the schema up to date beside servers that run: what old and new versions can share first, the rest last.
+
+A migration is named `NUMBER_pre_WHAT` or `NUMBER_post_WHAT`. A `pre` only adds, so that servers of the version before
+go on beside it; `msgstate serve` applies those by itself. A `post` takes away or tightens, once no server of the
+version before runs any more: `msgstate migrate --post` applies them. The numbers are those of every engine.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib.resources import files
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.postgres.connection import Connection, pause
+
+_TRIES: Final = 8
+
+
+class Migration(NamedTuple):
+    """One change of the schema: its name, and the statements of it."""
+
+    name: str
+    script: str
+
+    @property
+    def is_post(self) -> bool:
+        """Whether servers of the version before must have ended."""
+        return is_post(self.name)
+
+
+def is_post(name: str) -> bool:
+    """Whether servers of the version before must have ended when a migration is applied."""
+    return name.split("_")[1] == "post"
+
+
+def _known() -> list[Migration]:
+    folder = files("msgstate_server.store.postgres").joinpath("schema")
+    scripts = sorted(folder.iterdir(), key=lambda file: file.name)
+    return [Migration(file.name.removesuffix(".sql"), file.read_text(encoding="utf-8")) for file in scripts]
+
+
+MIGRATIONS: Final[Sequence[Migration]] = _known()
+"""All that this version knows, in order."""
+
+
+async def migrate(
+    connection: Connection,
+    announce: Callable[[list[str]], None] | None = None,
+    *,
+    post: bool = False,
+    known: Sequence[Migration] = MIGRATIONS,
+) -> list[str]:
+    """Apply the `pre` migrations that are missing, and with `post` those too; gives their names.
+
+    One transaction, under a lock: of several servers that start at once one does it, and the others find it done.
+    Raises `StoreUnusable` where a newer version has applied what this one cannot run with.
+    """
+    for tries in range(_TRIES):
+        try:
+            async with connection.transaction():
+                return await _migrate(connection, announce, post, known)
+        except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateSchemaError):
+            # Two that make the very first table meet in PostgreSQL's own.
+            await pause(tries)
+        except asyncpg.LockNotAvailableError:
+            # What asks for a table waits behind its readers, and they behind it: not for long.
+            await pause(tries + 4)
+    raise StoreUnusable("store: its tables are in use all the time: stop long queries on them, and try again")
+
+
+async def _migrate(
+    connection: Connection, announce: Callable[[list[str]], None] | None, post: bool, known: Sequence[Migration]
+) -> list[str]:
+    try:
+        await connection.execute("CREATE SCHEMA IF NOT EXISTS msgstate")
+        await connection.execute(
+            "CREATE TABLE IF NOT EXISTS msgstate.migration (name text PRIMARY KEY, applied_time timestamptz)"
+        )
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreUnusable(
+            f"store: {error}: let its user create the schema `msgstate` in the database, or make it for that user"
+        ) from error
+    # A row, whose lock lasts until the commit; its empty name is that of no migration.
+    await connection.execute("INSERT INTO msgstate.migration VALUES ('', now()) ON CONFLICT DO NOTHING")
+    await connection.execute("SELECT FROM msgstate.migration WHERE name = '' FOR UPDATE")
+    missing = await _pending(connection, known)
+    wanted = [migration for migration in missing if post or not migration.is_post]
+    if announce and wanted and len(missing) < len(known):
+        announce([migration.name for migration in wanted])
+    for migration in wanted:
+        await connection.execute(migration.script)
+        await connection.execute("INSERT INTO msgstate.migration VALUES ($1, now())", migration.name)
+    return [migration.name for migration in wanted]
+
+
+async def pending(connection: Connection, known: Sequence[Migration] = MIGRATIONS) -> list[str]:
+    """The migrations that are missing, in order; raises `StoreUnusable` as `migrate` does. Nothing is changed."""
+    if not await connection.fetchval("SELECT to_regclass('msgstate.migration') IS NOT NULL"):
+        return [migration.name for migration in known]
+    return [migration.name for migration in await _pending(connection, known)]
+
+
+async def _pending(connection: Connection, known: Sequence[Migration]) -> list[Migration]:
+    applied = {row["name"] for row in await connection.fetch("SELECT name FROM msgstate.migration WHERE name != ''")}
+    unknown = sorted(applied.difference(migration.name for migration in known))
+    newer = [name for name in unknown if is_post(name)]
+    if newer:
+        raise StoreUnusable(
+            f"store: a newer msgstate has taken away what this version needs ({', '.join(newer)}): run that version or "
+            "a later one, or restore a backup made before the upgrade"
+        )
+    return [migration for migration in known if migration.name not in applied]

@@ -1,0 +1,27 @@
+"""What holds on every connection of a server, so that one which is frozen or cut off cannot freeze the others."""
+
+from typing import Final
+
+IDLE_SECONDS: Final = 2
+"""How long a transaction may stand still, its server frozen or cut off, before PostgreSQL undoes it: who holds the head
+holds up every other writer as long."""
+
+SETTINGS: Final = {
+    "application_name": "msgstate",
+    "search_path": "msgstate",
+    "default_transaction_isolation": "read committed",
+    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+    # Longer than whoever holds the lock may stand still.
+    "lock_timeout": f"{3 * IDLE_SECONDS}s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    "tcp_user_timeout": "8s",
+    # Every statement finds its rows in an index. A plan that was made while the tables were small must not be another
+    # one, since it is kept while they grow.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
+"""Settings by name, as PostgreSQL shows them."""

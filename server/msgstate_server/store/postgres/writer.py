@@ -1,0 +1,261 @@
+"""Commits batches: decides on each within the transaction that commits it, whichever replica commits beside it.
+
+The four steps, whose order is what makes positions dense, in commit order and free of deadlocks: recipients that may be
+new are inserted; all are locked, both in the order of their hashes; what the log has of them is read in a statement
+after that; one statement takes the positions from the head and writes all that needs one, and the commit is the next
+thing sent.
+"""
+
+import zlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from hashlib import blake2b
+from itertools import starmap
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from msgstate_server.domain.decision import (
+    Appended,
+    Candidate,
+    Decision,
+    Outcome,
+    Payload,
+    Problem,
+    StoredStatus,
+    Submission,
+    decide,
+)
+from msgstate_server.domain.identity import Identity, address_hash, alias_hash
+from msgstate_server.failpoints import failpoint
+from msgstate_server.store.postgres.connection import AGAIN, Connection, Connections, pause, translated
+from msgstate_server.store.postgres.queries import SQL, execute
+from msgstate_server.store.rows import event_row, status_from_row, status_row
+
+_TRIES: Final = 8
+"""How often a transaction is begun that another one undoes, or that waits for a lock in vain."""
+_COMPRESSION: Final = 1
+"""Of zlib, as in every engine."""
+
+_T = TypeVar("_T")
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Last(NamedTuple):
+    """The last row that was committed, as the head tells it."""
+
+    position: int
+    commit_time: int
+    fingerprint: bytes
+
+
+class Written(NamedTuple):
+    """What was committed; `last` is None where no event was new."""
+
+    outcomes: list[list[Outcome]]
+    last: Last | None
+
+
+class _Loaded(NamedTuple):
+    """What a batch is decided on; all of it stays as it is until the commit."""
+
+    statuses: dict[Identity, StoredStatus]
+    known: dict[tuple[int, str], int]
+
+
+class Writer:
+    """Writes over connections of its own; `clock` gives commit times."""
+
+    def __init__(self, connections: Connections, clock: Callable[[], int]) -> None:
+        """Hold both."""
+        self._connections = connections
+        self._clock = clock
+
+    async def write(self, submissions: Sequence[Submission]) -> Written:
+        """Commit what is new, in one transaction; raises `StoreUnavailable`."""
+        return await self._again(lambda connection: self._write(connection, submissions))
+
+    async def transact(self, step: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
+        """What a step of retention gives, its changes committed; raises `StoreUnavailable`."""
+
+        async def committed(connection: Connection) -> _T:
+            async with connection.transaction():
+                return await step(connection)
+
+        return await self._again(committed)
+
+    async def discard_quarantined(self, ids: Sequence[int]) -> int:
+        """Throw these away; gives how many were there."""
+        return await self._again(lambda connection: execute(connection, "discard_quarantined", ids))
+
+    async def _again(self, work: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
+        """Try a transaction again where another one undid it."""
+        with translated("written"):
+            for tries in range(_TRIES):
+                try:
+                    async with self._connections.acquired() as connection:
+                        return await work(connection)
+                except AGAIN:
+                    await pause(tries)
+            async with self._connections.acquired() as connection:
+                return await work(connection)
+
+    async def _write(self, connection: Connection, submissions: Sequence[Submission]) -> Written:
+        failpoint("write.before_begin")
+        candidates = [candidate for submission in submissions for candidate in submission.candidates]
+        transaction = connection.transaction()
+        await transaction.start()
+        try:
+            failpoint("write.after_begin")
+            loaded = await _load(connection, candidates)
+            failpoint("write.after_load")
+            # Positions and the commit time are the head's to give: until then the events are counted up to 0.
+            start = -len(candidates)
+            decision = decide(submissions, loaded.statuses, loaded.known, start, self._clock())
+            payload_ids = await _write_bodies(connection, submissions, decision)
+            failpoint("write.after_bodies")
+            await _write_aliases(connection, decision.aliases)
+            failpoint("write.after_aliases")
+            base, commit_time = 0, 0
+            if decision.appended:
+                base, commit_time = await self._append(connection, decision, loaded, payload_ids, start)
+            failpoint("write.after_head")
+        except BaseException:
+            await _roll_back(connection, transaction)
+            raise
+        await transaction.commit()
+        failpoint("write.after_commit")
+        return _written(decision, base - start, commit_time)
+
+    async def _append(
+        self,
+        connection: Connection,
+        decision: Decision,
+        loaded: _Loaded,
+        payload_ids: Mapping[int, int],
+        start: int,
+    ) -> tuple[int, int]:
+        """Step 4: the position before the first new one, and the commit time."""
+        identities = {stored.id: identity for identity, stored in loaded.statuses.items()}
+        entries = [
+            _entry_columns(appended, payload_ids.get(appended.submission), start) for appended in decision.appended
+        ]
+        moved = {appended.status_id for appended in decision.appended if appended.entry.moved}
+        statuses = [
+            _status_columns(stored, identities[stored.id], stored.id in moved, start) for stored in decision.changed
+        ]
+        row = await connection.fetchrow(
+            SQL["append"],
+            len(decision.appended),
+            self._clock(),
+            *zip(*entries, strict=True),
+            *zip(*statuses, strict=True),
+        )
+        failpoint("write.after_events")
+        return row["base"], row["commit_time"]
+
+
+async def _roll_back(connection: Connection, transaction: Any) -> None:
+    """Undo what was done; a connection on which that fails is of no use any more."""
+    try:
+        await transaction.rollback()
+    except Exception:  # noqa: BLE001
+        connection.terminate()
+
+
+def _entry_columns(appended: Appended, payload_id: int | None, start: int) -> tuple[object, ...]:
+    """What `append` writes of a row of the log: its place, and nothing of the commit time."""
+    row = event_row(appended, payload_id)
+    return (appended.entry.position - start, *row[1:10], payload_id)
+
+
+def _status_columns(stored: StoredStatus, identity: Identity, moved: bool, start: int) -> tuple[object, ...]:
+    """What `append` writes of a status; the place of its last transition where it has one in this batch."""
+    row = status_row(stored, identity)
+    place = stored.status.position - start if moved else None
+    return (row[0], row[6], row[7], place, *row[9:23])
+
+
+async def _load(connection: Connection, candidates: Sequence[Candidate]) -> _Loaded:
+    """Steps 1 to 3."""
+    if not candidates:
+        return _Loaded({}, {})
+    events = {candidate.identity: candidate.event for candidate in candidates}
+    hashes = tuple(zip(*events, strict=True))
+    named = [(event.provider, event.message_id, event.recipient) for event in events.values()]
+    addresses = [address_hash(recipient) for _, _, recipient in named]
+    rows: Sequence[Any] = ()
+    # Whom retention forgets between the two statements is inserted anew.
+    while len(rows) < len(events):
+        await connection.execute(SQL["insert_statuses"], *hashes, *zip(*named, strict=True), addresses)
+        failpoint("write.after_statuses")
+        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+    statuses = {Identity(row[1], row[2]): status_from_row(row) for row in rows}
+    wanted = [
+        (stored.id, bytes.fromhex(candidate.key))
+        for candidate in candidates
+        if (stored := statuses[candidate.identity]).status.version
+    ]
+    known = await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()
+    return _Loaded(statuses, {(status_id, key.hex()): position for status_id, key, position in known})
+
+
+async def _write_bodies(
+    connection: Connection, submissions: Sequence[Submission], decision: Decision
+) -> dict[int, int]:
+    """Keep the bodies that brought a new event, and what is not understood; a body's id by its submission's index."""
+    for submission in submissions:
+        if submission.quarantined:
+            await connection.execute(SQL["write_problems"], submission.quarantined, _text(submission.problems))
+        elif submission.payload is not None and submission.problems:
+            await connection.execute(SQL["write_quarantine"], *_quarantine_row(submission.payload, submission.problems))
+    kept = {
+        appended.submission: payload
+        for appended in decision.appended
+        if (payload := submissions[appended.submission].payload) is not None
+    }
+    if not kept:
+        return {}
+    rows = [
+        (payload.provider, payload.account, payload.received_time, zlib.compress(payload.body, _COMPRESSION))
+        for payload in kept.values()
+    ]
+    ids = await connection.fetch(SQL["write_payloads"], *zip(*rows, strict=True))
+    return dict(zip(kept, sorted(row["id"] for row in ids), strict=True))
+
+
+async def _write_aliases(connection: Connection, aliases: Iterable[tuple[int, str]]) -> None:
+    # In order, so that two batches never wait for each other.
+    rows = sorted((alias_hash(alias), status_id) for status_id, alias in aliases)
+    if rows:
+        await connection.execute(SQL["write_aliases"], *zip(*rows, strict=True))
+
+
+def _quarantine_row(payload: Payload, problems: Sequence[Problem]) -> tuple[object, ...]:
+    named = b"\0".join((payload.provider.encode(), payload.account.encode(), payload.body))
+    return (
+        blake2b(named, digest_size=16).digest(),
+        payload.provider,
+        payload.account,
+        payload.received_time,
+        _text(problems),
+        zlib.compress(payload.body, _COMPRESSION),
+        len(payload.body),
+    )
+
+
+def _written(decision: Decision, shift: int, commit_time: int) -> Written:
+    """The decision with the positions that it got: those of new events were counted up to 0."""
+
+    def placed(disposition: Any, position: int) -> Outcome:
+        return Outcome(disposition, position if position > 0 else position + shift)
+
+    outcomes = [list(starmap(placed, each)) for each in decision.outcomes]
+    if not decision.appended:
+        return Written(outcomes, None)
+    entry = decision.appended[-1].entry
+    last = msgspec.structs.replace(entry, position=entry.position + shift, commit_time=commit_time)
+    return Written(outcomes, Last(last.position, last.commit_time, last.fingerprint))
+
+
+def _text(value: object) -> str:
+    return _encode(value).decode()
