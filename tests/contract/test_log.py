@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from msgstate_server.domain.errors import HistoryDiverged
 from msgstate_server.domain.log import EMPTY_FINGERPRINT
 from msgstate_server.store.protocol import Store
 from tests.builders import NOW, SECOND, append, event, numbered, positions
@@ -140,6 +141,24 @@ async def test_fingerprint_at(store: Store) -> None:
     await append(store, *numbered(5))
     expected = [EMPTY_FINGERPRINT, *(entry.fingerprint for entry in await store.read_log(0, 10))]
     assert expected == [await store.fingerprint_at(position) for position in range(6)]
+
+
+@pytest.mark.parametrize("method", ["read_log", "follow_log"])
+async def test_who_reads_on_is_told_where_the_log_is_another(place: Place, method: str) -> None:
+    """Rows come after one that is what it was, the floor's included, and after none that is not, or is not there."""
+    await append(place.store, *numbered(5))
+    place.clock.now += SECOND
+    await append(place.store, *numbered(3, first=5))
+    for floor in (0, 5):
+        await place.store.compact(NOW + floor, 0, 100)
+        read = getattr(place.store, method)
+        for after in range(floor, 9):
+            expected = await place.store.fingerprint_at(after)
+            assert positions(await read(after, 2, expected)) == list(range(after + 1, min(after + 3, 9)))
+            with pytest.raises(HistoryDiverged):
+                await read(after, 2, b"elsewhat")
+        with pytest.raises(HistoryDiverged):
+            await read(9, 2, b"elsewhat")
 
 
 async def test_two_stores_do_not_meet(place: Place, tmp_path_factory: pytest.TempPathFactory) -> None:
