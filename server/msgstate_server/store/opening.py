@@ -37,7 +37,8 @@ def without_password(url: str) -> str:
 
 
 def _sqlite_path(url: str) -> Path:
-    if not url.startswith(_SQLITE) or url == _SQLITE:
+    # No path holds U+0000, and what is asked of one that does is answered with all kinds of errors.
+    if not url.startswith(_SQLITE) or url == _SQLITE or "\0" in url:
         found = without_password(url)
         raise UnknownStore(f"store: must be sqlite:///FILE (sqlite:////FILE for an absolute path); found {found!r}")
     return Path(url.removeprefix(_SQLITE))
