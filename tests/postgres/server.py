@@ -85,7 +85,8 @@ class PostgresServer(Databases):
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self.start()
+        if not self.is_running:
+            self.start()
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -101,9 +102,19 @@ class PostgresServer(Databases):
         return self._running().pid
 
     @property
+    def binaries(self) -> Binaries | None:
+        """The programs that it was told to use, if any."""
+        return self._wanted
+
+    @property
     def data(self) -> Path:
         """The folder of its data."""
         return self._folders[0] / "data"
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """What it was told, for a start that comes and for one that was."""
+        return dict(self._settings)
 
     @property
     def is_running(self) -> bool:
@@ -172,8 +183,11 @@ class PostgresServer(Databases):
                 self.stop("immediate")
         finally:
             self.kill()
+            self.disconnect()
             self._release_shared_memory()
             if self._guard is not None:
+                # Also where it ended by itself: its number may be another's by now.
+                self._guard.watch(None)
                 self._guard.end()
             self._guard, self._folders = None, []
 
@@ -182,11 +196,12 @@ class PostgresServer(Databases):
         return (self._folders[0] / "log").read_text(errors="replace")
 
     def _prepare(self) -> None:
+        programs = self._wanted or find_binaries()
         self._folders = [Path(tempfile.mkdtemp(prefix="msgstate-postgres-", dir=self._place or folder_for_data()))]
         self._folders.append(Path(tempfile.mkdtemp(prefix="msgstate-postgres-bin-")))
         self._guard = Guard(self._folders)
         self._account.take(self._folders[0])
-        self._binaries = self._runnable(self._wanted or find_binaries())
+        self._binaries = self._runnable(programs)
         self._fill()
 
     def _runnable(self, binaries: Binaries) -> Binaries:
@@ -243,6 +258,7 @@ class PostgresServer(Databases):
 
     def _ended_by(self, end: Callable[[], None]) -> int:
         process = self._running()
+        self.disconnect()
         end()
         code = process.wait(STOP_SECONDS)
         self._guarded().watch(None)
