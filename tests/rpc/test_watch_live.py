@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import grpc
@@ -53,6 +54,24 @@ async def test_a_transition_carries_its_own_event_and_failure(shared: Client) ->
     assert (bounced.from_state, bounced.to_state) == (status_pb2.STATE_FAILED, status_pb2.STATE_FAILED)
     assert [each.version for each in (sent, errored, bounced)] == [1, 2, 3]
     assert [each.event.type for each in (sent, errored, bounced)] == [SENT, ERRORED, BOUNCED]
+
+
+async def test_a_herd_of_watchers_is_served(service: Service, client: Client) -> None:
+    """As many as come back at once where a server starts anew are all answered, none cancelled without a word."""
+    await client.publish(event("m"))
+    async with AsyncExitStack() as opening:
+        clients = [await opening.enter_async_context(connected(service.grpc_address)) for _ in range(20)]
+        calls = [
+            each.statuses.WatchTransitions(pb.WatchTransitionsRequest(start_point=EARLIEST), timeout=60)
+            for _ in range(125)
+            for each in clients
+        ]
+        first = await asyncio.gather(*(call.read() for call in calls))
+        for call in calls:
+            call.cancel()
+
+    assert len(first) == 2_500
+    assert all(isinstance(response, pb.WatchTransitionsResponse) for response in first)
 
 
 async def test_a_live_watcher_is_told_at_once(shared: Client, kind: Kind) -> None:
