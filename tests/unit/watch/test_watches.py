@@ -427,6 +427,11 @@ async def test_one_who_comes_before_a_commit_is_shown_is_told_of_it(
     """What the last follower read of a commit, before the store showed it, the next one is told without more events."""
     await append(store, *numbered(1))
     committed, shown, end_is_held = threading.Event(), threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        committed.set()
+        shown.wait(20)
+
     async with running(store) as watches:
         async with opened(watches, request(NOW_ON)) as first:
             await next_batch(first)
@@ -435,7 +440,7 @@ async def test_one_who_comes_before_a_commit_is_shown_is_told_of_it(
             await append(store, *numbered(1, first=1))
             token = Token.at(store.head)
             await asyncio.sleep(0)
-            monkeypatch.setattr(failpoints, "_armed", {"write.after_commit": lambda: (committed.set(), shown.wait(20))})
+            monkeypatch.setattr(failpoints, "_armed", {"write.after_commit": stand_still})
             appending = asyncio.ensure_future(append(store, *numbered(1, first=2)))
             await asyncio.to_thread(committed.wait, 20)
             end_is_held.set()
