@@ -12,6 +12,7 @@ from typing import Final
 
 from msgstate_server.failpoints import FAILPOINTS
 from tests.robustness.arena import Arena
+from tests.robustness.history import Struck, now
 from tests.robustness.host import ServerFailed
 from tests.robustness.proxy import DOWN, FAIR, UP, Weather
 
@@ -66,7 +67,9 @@ class NotFired(Exception):
 async def strike(arena: Arena, fault: str) -> None:
     """Let a fault happen, and return when it is over and a server runs; raises `NotFired` and `ServerFailed`."""
     kind, _, name = fault.partition("@")
+    begin = now()
     await (_at_failpoint(arena, name, kind) if name else PLAIN[kind](arena))
+    arena.history.faults.append(Struck(fault, begin, now()))
     arena.counts[f"faults: {fault}"] += 1
     arena.counts["faults"] += 1
 
