@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,10 @@ from tests.contract.engines import ENGINES, Engine
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    engine = ENGINES[request.param](request)
+    yield engine
+    engine.remove()
 
 
 @pytest.fixture
@@ -50,7 +52,6 @@ async def place(engine: Engine, tmp_path: Path, clock: Clock) -> AsyncIterator[P
         findings = await place.findings()
     finally:
         await place.store.close()
-        await engine.remove(tmp_path)
     assert findings == []
 
 

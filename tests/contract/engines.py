@@ -1,20 +1,26 @@
 """The engines that the contract suite holds to the same promises: to add one is to add a line to `ENGINES`."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-import asyncpg
+import pytest
 
 from msgstate_server.store.postgres import PostgresAuditor, PostgresStore
 from msgstate_server.store.protocol import Auditable, Store
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
 
+if TYPE_CHECKING:
+    from tests.postgres.databases import Databases
+
 
 class Engine(Protocol):
     """How the suite opens a store: the same folder names the same store, and another folder another one."""
+
+    def url(self, folder: Path) -> str:
+        """The URL of the folder's store; where there is none yet, there is room for one from now on."""
+        ...
 
     async def open(self, folder: Path, clock: Callable[[], int]) -> Store:
         """Open the folder's store, made new where there is none."""
@@ -24,51 +30,67 @@ class Engine(Protocol):
         """The folder's store, to be checked beside one that is open or without."""
         ...
 
-    async def remove(self, folder: Path) -> None:
-        """Remove what the folder itself does not hold."""
+    def remove(self) -> None:
+        """Remove what no folder holds."""
         ...
 
 
 class SqliteEngine:
     """One file in the folder."""
 
+    def url(self, folder: Path) -> str:
+        """See `Engine`."""
+        return f"sqlite:///{self._file(folder)}"
+
+    def _file(self, folder: Path) -> Path:
+        return folder / "msgstate.db"
+
     async def open(self, folder: Path, clock: Callable[[], int]) -> Store:
         """See `Engine`."""
-        return await SqliteStore.open(folder / "msgstate.db", clock)
+        return await SqliteStore.open(self._file(folder), clock)
 
     def auditor(self, folder: Path) -> Auditable:
         """See `Engine`."""
-        return SqliteAuditor(folder / "msgstate.db")
+        return SqliteAuditor(self._file(folder))
 
-    async def remove(self, folder: Path) -> None:
+    def remove(self) -> None:
         """See `Engine`."""
 
 
 class PostgresEngine:
-    """One database of a server, its name in the folder."""
+    """A database for each folder."""
+
+    def __init__(self, server: "Databases") -> None:
+        self._server = server
+        self._names: dict[Path, str] = {}
+
+    def url(self, folder: Path) -> str:
+        """See `Engine`."""
+        if folder not in self._names:
+            self._names[folder] = f"msgstate_{uuid4().hex}"
+            self._server.create_database(self._names[folder])
+        return self._server.dsn(self._names[folder])
 
     async def open(self, folder: Path, clock: Callable[[], int]) -> Store:
         """See `Engine`."""
-        name = folder / "database"
-        if not name.exists():
-            name.write_text(f"t{uuid4().hex}")
-            c = await asyncpg.connect(os.environ["PGDSN"] + "/postgres")
-            await c.execute(f"CREATE DATABASE {name.read_text()}")
-            await c.close()
-        return await PostgresStore.open(self._url(folder), clock)
-
-    def _url(self, folder: Path) -> str:
-        return os.environ["PGDSN"] + "/" + (folder / "database").read_text()
+        return await PostgresStore.open(self.url(folder), clock)
 
     def auditor(self, folder: Path) -> Auditable:
         """See `Engine`."""
-        return PostgresAuditor(self._url(folder))
+        return PostgresAuditor(self.url(folder))
 
-    async def remove(self, folder: Path) -> None:
+    def remove(self) -> None:
         """See `Engine`."""
-        c = await asyncpg.connect(os.environ["PGDSN"] + "/postgres")
-        await c.execute(f"DROP DATABASE {(folder / 'database').read_text()} WITH (FORCE)")
-        await c.close()
+        for name in self._names.values():
+            self._server.drop_database(name)
 
 
-ENGINES: dict[str, Engine] = {"sqlite": SqliteEngine(), "postgres": PostgresEngine()}
+def _sqlite(_: pytest.FixtureRequest) -> Engine:
+    return SqliteEngine()
+
+
+def _postgres(request: pytest.FixtureRequest) -> Engine:
+    return PostgresEngine(request.getfixturevalue("postgres"))
+
+
+ENGINES: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {"sqlite": _sqlite, "postgres": _postgres}
