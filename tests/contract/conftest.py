@@ -6,14 +6,12 @@ import pytest
 from msgstate_server.store.check import Finding, Summary, check
 from msgstate_server.store.protocol import Store
 from tests.builders import Clock
-from tests.contract.engines import ENGINES, Engine
+from tests.engines import ENGINES, Engine, engine_of
 
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    engine = ENGINES[request.param](request)
-    yield engine
-    engine.remove()
+    yield from engine_of(request)
 
 
 @pytest.fixture

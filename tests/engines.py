@@ -1,6 +1,6 @@
-"""The engines that the contract suite holds to the same promises: to add one is to add a line to `ENGINES`."""
+"""The engines that tests hold to the same promises: to add one is to add a line to `ENGINES`."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """How the suite opens a store: the same folder names the same store, and another folder another one."""
+    """How tests open a store: the same folder names the same store, and another folder another one."""
 
     def url(self, folder: Path) -> str:
         """The URL of the folder's store; where there is none yet, there is room for one from now on."""
@@ -94,3 +94,11 @@ def _postgres(request: pytest.FixtureRequest) -> Engine:
 
 
 ENGINES: dict[str, Callable[[pytest.FixtureRequest], Engine]] = {"sqlite": _sqlite, "postgres": _postgres}
+"""By name: what tests are parametrized with, and what `engine_of` makes of it."""
+
+
+def engine_of(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The body of a fixture whose parameters are `ENGINES`: one engine, without what it made in the end."""
+    engine = ENGINES[request.param](request)
+    yield engine
+    engine.remove()
