@@ -81,8 +81,8 @@ class PostgresEngine:
 
     def remove(self) -> None:
         """See `Engine`."""
-        for name in self._names.values():
-            self._server.drop_database(name)
+        while self._names:
+            self._server.drop_database(self._names.popitem()[1])
 
 
 def _sqlite(_: pytest.FixtureRequest) -> Engine:
