@@ -17,6 +17,7 @@ from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres import compaction, lookups, places
 from msgstate_server.store.postgres.connection import Connections, connect
 from msgstate_server.store.postgres.migrations import migrate
+from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.postgres.writer import Writer
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
 
@@ -60,6 +61,7 @@ class PostgresStore:
         """Open the database, its schema made or brought up to date; raises `StoreUnusable`. `clock` is for commits."""
         connection = await connect(url)
         try:
+            await require_finished(connection)
             await migrate(connection, announce=_announce)
             head = await places.read_head(connection)
         finally:
