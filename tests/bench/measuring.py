@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _STARTING = re.compile(r"grpc=(?P<address>\S+)|^(?P<port>\d+)$")
 
@@ -62,13 +62,13 @@ def started(*command: str) -> Iterator[tuple[str, int]]:
         process.wait(20)
 
 
-def run(*command: str) -> dict[str, float]:
+def run(*command: str) -> dict[str, Any]:
     """A script of this folder, to its end: the JSON it prints."""
     script, *arguments = command
     done = subprocess.run(
         [sys.executable, "-m", f"tests.bench.{script}", *arguments], stdout=subprocess.PIPE, check=True, text=True
     )
-    measured: dict[str, float] = json.loads(done.stdout)
+    measured: dict[str, Any] = json.loads(done.stdout)
     return measured
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from msgstate_server.store.postgres import PostgresUpkeep
+from tests.bench.ceiling import BATCHES
 from tests.bench.measuring import Figure, Row, Sample, load, run, serve, started
 from tests.postgres.server import PostgresServer
 
@@ -91,6 +92,17 @@ def hop(_: Path) -> Figure:
             measured = run("hop", url, str(_POSTS), str(_PACE))
             figure.values.append(measured["p50"] * 1_000)
     return figure
+
+
+def ceiling() -> str:
+    """Events a second of eight writers, by the events in a commit and the time that a packet takes one way."""
+    with _postgres() as server:
+        found = run("ceiling", server.dsn())
+    lines = ["| one way | " + " | ".join(f"{batch} a commit" for batch in BATCHES) + " |"]
+    lines.append("| --- " * (len(BATCHES) + 1) + "|")
+    for latency, rates in found.items():
+        lines.append(f"| {latency} | " + " | ".join(f"{rate:,}" for rate in rates.values()) + " |")
+    return "\n".join(lines)
 
 
 ROWS: Final[dict[str, Callable[[Path], Row]]] = {
