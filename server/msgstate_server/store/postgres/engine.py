@@ -157,10 +157,12 @@ class PostgresStore:
         return await asyncio.shield(committing)
 
     async def _commit(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
+        # Of the time before: another replica's commits may be shown while the answer to this one is on its way.
+        before = self._head
         written = await self._writer.write(submissions)
         if written.last is not None:
             # Whoever commits holds the head until then: all before it is committed, by whichever replica.
-            self._show(msgspec.structs.replace(self._head, **written.last._asdict()), self._head)
+            self._show(msgspec.structs.replace(self._head, **written.last._asdict()), before)
         return written.outcomes
 
     async def read_recipients(
