@@ -7,9 +7,11 @@ from contextlib import AsyncExitStack
 import pytest
 
 from msgstate_server.domain.decision import Submission
+from msgstate_server.domain.errors import HistoryDiverged
 from msgstate_server.store.postgres import PostgresStore
 from msgstate_server.store.postgres.writer import Written
-from tests.builders import Clock, append, event, positions
+from tests.builders import Clock, append, event, numbered, positions
+from tests.postgres.databases import Databases
 
 
 @pytest.fixture
@@ -48,3 +50,21 @@ async def test_a_commit_that_another_overtakes_is_no_lost_end(
     assert one.head.position == 2
     await append(other, event(message_id="third"))
     assert (await waiting).position == 3
+
+
+async def test_who_waits_later_hears_of_a_lost_end(
+    replicas: tuple[PostgresStore, PostgresStore], postgres: Databases, postgres_dsn: str
+) -> None:
+    """Where nobody waits when the log turns out to have lost its end, the next who waits is told, and once."""
+    one, _ = replicas
+    await append(one, *numbered(5))
+    database = postgres_dsn.rpartition("/")[2]
+    postgres.query("DELETE FROM msgstate.event WHERE position > 3", database=database)
+    postgres.query("UPDATE msgstate.head SET position = 3", database=database)
+    while (await one.read_head()).position != 3:
+        pass
+
+    with pytest.raises(HistoryDiverged):
+        await asyncio.wait_for(one.wait_for_head(5), 10)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(one.wait_for_head(5), 0.2)
