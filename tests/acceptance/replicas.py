@@ -132,6 +132,21 @@ class Follower:
             self.token = response.resume_token
 
 
+@asynccontextmanager
+async def following(*followers: Follower) -> AsyncIterator[None]:
+    """Let them follow meanwhile."""
+    running = [asyncio.create_task(each.run()) for each in followers]
+    try:
+        yield
+        for task in running:
+            if task.done():
+                task.result()
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
 class Traffic:
     """Publishers and followers at work."""
 
