@@ -6,8 +6,8 @@ It is `msgstate serve` but for sizes so small that what is rare becomes common, 
 how many tasks it runs. It ends when the input ends. Which msgstate it is, PYTHONPATH decides.
 
 Actions: `kill` sends itself SIGKILL, `stall` stops the thread that comes by for STALL_SECONDS, `crash` is both, the
-kill behind the stall, `term` a SIGTERM between two stalls, `fail` an error of the disk. Before any of them the
-failpoint's name is written to the file `fired`.
+kill behind the stall, `term` a SIGTERM between two stalls, `stop` a SIGSTOP, `fail` an error of the disk. Before any of
+them the failpoint's name is written to the file `fired`.
 """
 
 import asyncio
@@ -110,6 +110,10 @@ def _term() -> None:
     _stall()
 
 
+def _stop() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def _fail() -> None:
     raise sqlite.OperationalError("disk I/O error")
 
@@ -119,6 +123,7 @@ _ACTIONS: Final[dict[str, Callable[[], None]]] = {
     "stall": _stall,
     "crash": _crash,
     "term": _term,
+    "stop": _stop,
     "fail": _fail,
 }
 
