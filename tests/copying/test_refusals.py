@@ -155,3 +155,26 @@ def test_a_password_is_not_told() -> None:
     with pytest.raises(UnknownStore) as caught:
         copyable("mysql://user:secret@host/db")
     assert "secret" not in str(caught.value)
+
+
+async def test_a_damaged_source_is_told(urls: Urls) -> None:
+    """What cannot be read is told with its side, and not what a driver raises."""
+    source = urls.new("sqlite")
+    await (await fill(source)).close()
+    urls.execute(source, "UPDATE recipient_status SET aliases = '[' WHERE id = 9")
+    assert (await refusal(source, urls.new("sqlite"))).endswith(".db: malformed JSON")
+
+
+async def test_a_database_that_goes_away_is_told(urls: Urls) -> None:
+    """A connection that is cut while the source is checked ends the copy with the side that is gone."""
+    source = urls.new("postgres")
+    await (await fill(source)).close()
+    cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'msgstate copy' AND datname"
+
+    def tell(step: str, done: int, _: int) -> None:
+        if (step, done) == ("checking SOURCE", 40):
+            urls.execute(source, f"{cut} = '{source.rpartition('/')[2]}'")
+
+    with pytest.raises(StoreUnusable, match=r"^SOURCE: ") as caught:
+        await copied(source, urls.new("sqlite"), tell=tell)
+    assert "connection" in str(caught.value)

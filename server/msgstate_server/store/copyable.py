@@ -5,7 +5,7 @@ from the last key that is there. Every method raises `StoreUnusable` where its d
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -129,7 +129,11 @@ class View(Protocol):
         ...
 
     async def audit(self) -> Audit:
-        """The store as `check` reads it."""
+        """The store as `check` reads it, which is to be done within `told`."""
+        ...
+
+    def told(self) -> AbstractContextManager[None]:
+        """Raise `StoreUnusable` for what goes wrong within."""
         ...
 
 

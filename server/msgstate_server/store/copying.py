@@ -155,7 +155,7 @@ async def _prove(own: Source, made: Destination, copied: Copied, tell: Tell, bat
 
 async def _check(name: str, view: View, copied: Copied, tell: Tell) -> AsyncIterator[Finding]:
     counted = _Counted(partial(tell, f"checking {name}"), copied.rows[STATUSES.name])
-    async for where, what in check(_CountedAudit(await view.audit(), counted), Summary()):
+    async for where, what in check(_CountedAudit(view, await view.audit(), counted), Summary()):
         yield Finding(f"{name}: {where}", what)
 
 
@@ -175,13 +175,19 @@ class _Counted:
 class _CountedAudit:
     """An audit that tells how many recipients were read."""
 
-    def __init__(self, audit: Audit, counted: _Counted) -> None:
+    def __init__(self, view: View, audit: Audit, counted: _Counted) -> None:
         self.head = audit.head
-        self.log = audit.log
-        self._audit, self._counted = audit, counted
+        self._view, self._audit, self._counted = view, audit, counted
 
     async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
         """See `Audit`."""
-        async for record in self._audit.recipients():
-            self._counted(1)
-            yield record
+        with self._view.told():
+            async for record in self._audit.recipients():
+                self._counted(1)
+                yield record
+
+    async def log(self) -> AsyncIterator[tuple[int, int]]:
+        """See `Audit`."""
+        with self._view.told():
+            async for place in self._audit.log():
+                yield place

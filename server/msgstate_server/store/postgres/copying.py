@@ -80,7 +80,7 @@ class _PostgresView:
 
     @contextmanager
     def told(self) -> Iterator[None]:
-        """Raise `StoreUnusable` for what goes wrong within."""
+        """See `View`."""
         with _named(self.name):
             try:
                 yield

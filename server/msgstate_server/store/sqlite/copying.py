@@ -7,6 +7,8 @@ from contextlib import ExitStack, asynccontextmanager, closing, contextmanager, 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
 
+import msgspec
+
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import alias_hash
 from msgstate_server.store.copyable import BATCH_BYTES, TABLES, Contents, Key, Marker, Row, Standing, Table
@@ -22,6 +24,7 @@ from msgstate_server.store.sqlite.connection import (
     require_safe_library,
 )
 from msgstate_server.store.sqlite.queries import read_head
+from msgstate_server.store.sqlite.reader import close_behind
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -44,12 +47,8 @@ class SqliteCopyable:
     async def source(self) -> AsyncIterator["SqliteSource"]:
         """See `Copyable`."""
         require_safe_library()
-        with ExitStack() as opened:
-            connection = opened.enter_context(closing(open_for_reading(self._path)))
-            if holder := lock_holder(self._path.resolve()):
-                raise StoreUnusable(f"SOURCE: a server (process {holder}) runs on {self._path}: stop it first")
-            opened.callback(FileLock(self._path.resolve()).release)
-            yield opened.enter_context(closing(SqliteSource(self._path, connection)))
+        with closing(SqliteSource(self._path)) as view:
+            yield view
 
     @asynccontextmanager
     async def destination(self) -> AsyncIterator["SqliteDestination"]:
@@ -65,26 +64,43 @@ class _SqliteView:
     name: str
 
     def __init__(self, path: Path) -> None:
+        """Name the file; nothing is opened yet."""
         self._path = path
         self._thread = ThreadPoolExecutor(1, "msgstate-copy")
+        self._opened = ExitStack()
+        self._connection: sqlite.Connection | None = None
 
     @property
     def connection(self) -> sqlite.Connection:
-        """Over which it is read."""
-        raise NotImplementedError
+        """Over which it is read and written."""
+        assert self._connection is not None  # noqa: S101  (a source is open, a destination begun or gone on with)
+        return self._connection
+
+    def own(self, connection: sqlite.Connection) -> None:
+        """Use the connection from now on, until it is closed."""
+        self._connection = connection
+        self._opened.callback(close_behind, self._thread, connection)
+
+    def lock(self) -> None:
+        """Keep servers off the file until it is closed."""
+        self._opened.callback(FileLock(self._path.resolve()).release)
 
     def close(self) -> None:
-        """Wait for what is being done."""
+        """Break off what is being done, and let go of the file."""
+        self._opened.close()
         self._thread.shutdown()
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """What is done in the thread; raises `StoreUnusable`."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._told, work)
+        with self.told():
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _told(self, work: Callable[[], _T]) -> _T:
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """See `View`."""
         try:
-            return work()
-        except sqlite.Error as error:
+            yield
+        except (sqlite.Error, msgspec.DecodeError) as error:
             raise StoreUnusable(f"{self.name}: {self._path}: {error}") from error
 
     async def standing(self) -> Standing:
@@ -119,7 +135,7 @@ class _SqliteView:
     async def audit(self) -> SqliteAudit:
         """See `View`."""
         self.connection.create_function("hash_of_alias", 1, alias_hash, deterministic=True)
-        return SqliteAudit(self.connection)
+        return await self.run(lambda: SqliteAudit(self.connection, self._thread))
 
 
 class SqliteSource(_SqliteView):
@@ -127,47 +143,36 @@ class SqliteSource(_SqliteView):
 
     name = "SOURCE"
 
-    def __init__(self, path: Path, connection: sqlite.Connection) -> None:
-        """Read over a connection that is closed by whoever opened it."""
+    def __init__(self, path: Path) -> None:
+        """Open the file, and take its lock; raises `StoreUnusable`."""
         super().__init__(path)
-        self._connection = connection
-        connection.execute("BEGIN")
-
-    @property
-    def connection(self) -> sqlite.Connection:
-        """Over which it is read, in one transaction."""
-        return self._connection
+        try:
+            self.own(open_for_reading(path))
+            _require_unserved(path)
+            self.lock()
+            self.connection.execute("BEGIN")
+        except BaseException:
+            self.close()
+            raise
 
     async def look_again(self) -> None:
         """See `Source`."""
         await self.run(self._look_again)
 
     def _look_again(self) -> None:
-        self._connection.execute("COMMIT")
-        self._connection.execute("BEGIN")
+        self.connection.execute("COMMIT")
+        self.connection.execute("BEGIN")
+
+
+def _require_unserved(path: Path) -> None:
+    if holder := lock_holder(path.resolve()):
+        raise StoreUnusable(f"SOURCE: a server (process {holder}) runs on {path}: stop it first")
 
 
 class SqliteDestination(_SqliteView):
     """See `Destination`."""
 
     name = "DEST"
-
-    def __init__(self, path: Path) -> None:
-        """Name the file, which need not be there."""
-        super().__init__(path)
-        self._opened = ExitStack()
-        self._writing: sqlite.Connection | None = None
-
-    @property
-    def connection(self) -> sqlite.Connection:
-        """Over which it is written."""
-        assert self._writing is not None  # noqa: S101  (it is begun or gone on with first)
-        return self._writing
-
-    def close(self) -> None:
-        """Let go of the file."""
-        super().close()
-        self._opened.close()
 
     async def contents(self) -> Contents | None:
         """See `Destination`."""
@@ -210,8 +215,8 @@ class SqliteDestination(_SqliteView):
         await self.run(self._open)
 
     def _open(self) -> None:
-        self._opened.callback(FileLock(self._path.resolve()).release)
-        self._writing = self._opened.enter_context(closing(open_for_writing(self._path, unfinished=True)))
+        self.lock()
+        self.own(open_for_writing(self._path, unfinished=True))
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
