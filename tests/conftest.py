@@ -1,10 +1,13 @@
 import os
 from collections.abc import Generator
+from importlib.util import find_spec
 from typing import TypeVar
 
 import pytest
 
 collect_ignore = ["bench"]
+# The tests of the client also run where only the client is installed.
+pytest_plugins = ["tests.postgres.fixture"] if find_spec("asyncpg") else []
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 

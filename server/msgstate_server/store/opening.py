@@ -59,7 +59,8 @@ def _postgres() -> ModuleType:
 
 
 def _sqlite_path(url: str) -> Path:
-    if not url.startswith(_SQLITE) or url == _SQLITE:
+    # No path holds U+0000, and what is asked of one that does is answered with all kinds of errors.
+    if not url.startswith(_SQLITE) or url == _SQLITE or "\0" in url:
         found = without_password(url)
         raise UnknownStore(
             "store: must be sqlite:///FILE (sqlite:////FILE for an absolute path) or postgresql://USER@HOST/DATABASE; "

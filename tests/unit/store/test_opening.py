@@ -34,3 +34,10 @@ def test_a_refusal_does_not_tell_the_password() -> None:
         upkeep("mysql://user:secret@host/db")
 
     assert str(caught.value).endswith("found 'mysql://user:***@host/db'")
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:///", "sqlite://msgstate.db", "sqlite:///\0", "sqlite:///a\0.db", "a.db"])
+def test_what_names_no_file_is_refused(url: str) -> None:
+    """A URL without a path, or with one that no system knows, is told what one looks like."""
+    with pytest.raises(UnknownStore, match="must be sqlite:///FILE"):
+        upkeep(url)
