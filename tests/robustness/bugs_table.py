@@ -16,7 +16,9 @@ TRIALS: Final = (CUT, BURST, FAIL, CRASH, RETENTION, KILL, TERM)
 BUGS: Final = (*STORE_BUGS, *WATCH_BUGS)
 UNSYNCED: Final = ("OFF", "NORMAL")
 """Settings of SQLite's `synchronous` that are bugs too: power cuts show them, and nothing else does."""
-_TRIED: Final = "seeded bugs"
+EVERY: Final = len(BUGS) + len(UNSYNCED)
+"""How many bugs there are."""
+TRIED: Final = "seeded bugs"
 _CAUGHT: Final = "seeded bugs caught"
 
 
@@ -29,12 +31,11 @@ async def try_bugs(seconds: float, seed: int) -> Report:
         bug = bugs.pop()
         with tempfile.TemporaryDirectory(prefix="msgstate-soak-") as folder:
             caught, found = await _try(bug, Path(folder), chosen.getrandbits(32))
-        report.counts.update({_TRIED: 1, _CAUGHT: int(caught)})
+        report.counts.update({TRIED: 1, _CAUGHT: int(caught)})
         if not caught:
             name = bug.name if isinstance(bug, Bug) else f"synchronous={bug}"
             report.findings.append(Finding("seeded_bugs_are_caught", f"{name}: found were {sorted(found)}"))
-    every = len(BUGS) + len(UNSYNCED)
-    report.notes.append(f"seeded bugs caught: {report.counts[_CAUGHT]} of {every - len(bugs)} tried, there are {every}")
+    report.notes.append(f"seeded bugs caught: {report.counts[_CAUGHT]} of {EVERY - len(bugs)} tried, there are {EVERY}")
     return report
 
 

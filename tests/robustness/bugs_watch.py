@@ -63,6 +63,28 @@ WATCH_BUGS: Final = (
         [Edit(_GROUP, "        self.start = self._slots.popleft().position\n", "        self._slots.popleft()\n")],
     ),
     Bug(
+        "an overflow ends the watch",
+        "watches_are_refused_for_a_reason",
+        BURST,
+        [
+            Edit(
+                _WATCHER,
+                """            return self._group
+        if not self._tail""",
+                """            return self._group
+        if self._group is not None:
+            raise StoreUnavailable("too slow")
+        if not self._tail""",
+            ),
+            Edit(
+                _WATCHER,
+                "from msgstate_server.failpoints import failpoint\n",
+                "from msgstate_server.domain.errors import StoreUnavailable\n"
+                "from msgstate_server.failpoints import failpoint\n",
+            ),
+        ],
+    ),
+    Bug(
         "who is woken takes what woke it for covered",
         "watches_miss_nothing",
         CUT,

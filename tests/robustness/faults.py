@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 from msgstate_server.failpoints import FAILPOINTS
 from tests.robustness import engines
 from tests.robustness.arena import Arena
-from tests.robustness.history import now
+from tests.robustness.history import Struck, now
 from tests.robustness.host import ServerFailed
 from tests.robustness.proxy import DOWN, FAIR, UP, Proxy, Weather
 from tests.robustness.replica import Replica
@@ -94,7 +94,9 @@ Fault: TypeAlias = Callable[[Arena, Replica], Awaitable[None]]
 async def strike(arena: Arena, replica: Replica, fault: str) -> None:
     """Let a fault befall a server, and return when it is over and it runs; raises `NotFired` and `ServerFailed`."""
     kind, _, name = fault.partition("@")
+    begin = now()
     await (_at_failpoint(arena, replica, name, kind) if name else PLAIN[kind](arena, replica))
+    arena.history.faults.append(Struck(fault, begin, now()))
     arena.counts[f"faults: {fault}"] += 1
     arena.counts["faults"] += 1
 

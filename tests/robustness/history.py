@@ -105,6 +105,14 @@ class Segment:
     end: str = ""
 
 
+class Struck(NamedTuple):
+    """A fault, from before it happened until a server was there again."""
+
+    fault: str
+    begin: float
+    end: float
+
+
 class History:
     """Everything that was recorded of one campaign."""
 
@@ -113,6 +121,7 @@ class History:
         self.attempts: list[Attempt] = []
         self.reads: list[Read] = []
         self.segments: list[Segment] = []
+        self.faults: list[Struck] = []
         self.findings: list[Finding] = []
         self.errors: list[tuple[str, str]] = []
         """Who was told, and the status: of calls that are recorded nowhere else."""

@@ -171,6 +171,10 @@ def _judged(arena: Arena) -> Report:
     model = Model(archive, database.periods)
     findings = judge(Case(history, model, retained, list(statuses(database.tables))))
     findings += [*_check(database.url), *faults_in("\n".join(host.log() for host in hosts))]
+    if archive.unseen:
+        # What nobody saw in time cannot be held against anything: the rules then say less than they seem to.
+        what = f"retention removed {len(archive.unseen)} events before they were seen"
+        findings.append(Finding("everything_was_seen", what))
     responses = [response for segment in history.segments for response in segment.responses]
     counts = arena.counts + Counter(
         {

@@ -14,7 +14,7 @@ from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.sealed import seal
 from msgstate_server.domain.status import RecipientStatus
 from tests.robustness.archive import Archive, Mark
-from tests.robustness.history import EARLIEST, NOW, Attempt, Fact, History, Read, Response, Seen, Segment
+from tests.robustness.history import EARLIEST, NOW, Attempt, Fact, History, Read, Response, Seen, Segment, Struck
 from tests.robustness.judge import RULES, Case, judge
 from tests.robustness.model import Model, Periods
 from tests.robustness.rows import TOKEN, Name, Wanted, row_of
@@ -187,6 +187,21 @@ def cancel_a_watcher(world: World) -> None:
     world.segment.end = "CANCELLED"
 
 
+def lose_the_server(world: World) -> None:
+    world.history.faults.append(Struck("cut", 100.0, 101.0))
+    world.segment.end = "UNAVAILABLE"
+
+
+def lose_the_store_to_a_cut(world: World) -> None:
+    world.history.faults.append(Struck("cut", 2.0, 20.0))
+    world.segment.end = "UNAVAILABLE/STORE_UNAVAILABLE"
+
+
+def cut_off_who_is_slow(world: World) -> None:
+    world.history.faults.append(Struck("fail@write.after_head", 2.0, 20.0))
+    world.segment.end = "RESOURCE_EXHAUSTED/TOO_SLOW"
+
+
 def go_back(world: World) -> None:
     world.attempt.end = 20.0
     old = Seen(FIRST, 1_001, 2, DELIVERED, 3)
@@ -243,6 +258,9 @@ BROKEN: Final[list[tuple[str, Callable[[World], None]]]] = [
     ("watches_are_refused_for_a_reason", refuse_above_the_floor),
     ("watches_are_refused_for_a_reason", diverge),
     ("watches_are_refused_for_a_reason", cancel_a_watcher),
+    ("watches_are_refused_for_a_reason", lose_the_server),
+    ("watches_are_refused_for_a_reason", lose_the_store_to_a_cut),
+    ("watches_are_refused_for_a_reason", cut_off_who_is_slow),
     ("reads_never_go_back", go_back),
     ("reads_see_what_was_acknowledged", read_before_the_acknowledgement),
     ("reads_see_what_was_acknowledged", read_nothing_of_what_was_acknowledged),

@@ -11,10 +11,20 @@ from typing import Final
 from tests.robustness.history import EARLIEST, NOW, History, Response, Segment
 from tests.robustness.model import Model
 from tests.robustness.rows import place
-from tests.robustness.watchers import COMPACTED
+from tests.robustness.watchers import COMPACTED, LEFT
 
 _LATEST: Final = 50
 """Acknowledgements among which the one of the last position is: some come later than others of what came later."""
+
+
+_LATE: Final = 20.0
+"""Seconds after a fault in which a stream may still end by it: a frozen peer is found by its ping."""
+_REASONS: Final = {
+    "UNAVAILABLE": ("",),
+    "UNAVAILABLE/DRAINING": ("term",),
+    "UNAVAILABLE/STORE_UNAVAILABLE": ("fail",),
+}
+"""The faults with which a stream may end, by its end."""
 
 
 def begins(history: History, model: Model) -> Iterator[str]:
@@ -99,17 +109,27 @@ def tokens(history: History, model: Model) -> Iterator[str]:
 
 
 def refused(history: History, model: Model) -> Iterator[str]:
-    """A watch ends with POSITION_COMPACTED only below the floor, and otherwise only where the server was not there."""
+    """A watch ends with POSITION_COMPACTED only below the floor, and else only as a fault that happened can end it."""
     for segment in history.segments:
         if segment.end == COMPACTED:
             floor = model.archive.after(segment.closed).floor
             at = _reached(segment)
             if (at is not None and at >= floor) or (segment.start in (EARLIEST, NOW) and not segment.responses):
                 yield f"{segment.watcher} at {at} was told that the log begins at {floor + 1}"
-        elif segment.end == "CANCELLED" and segment.responses:
-            yield f"{segment.watcher} was cancelled by the server after {len(segment.responses)} responses"
-        elif segment.end == "OK" or segment.end.startswith(("FAILED_PRECONDITION", "INVALID_ARGUMENT")):
-            yield f"{segment.watcher} from {segment.start} ended with {segment.end}"
+        elif not _has_reason(segment, history):
+            told = len(segment.responses)
+            yield f"{segment.watcher} from {segment.start} ended with {segment.end} after {told} responses"
+
+
+def _has_reason(segment: Segment, history: History) -> bool:
+    """Whether the watcher left, or a fault that happened then can have ended its stream like that."""
+    if segment.end in ("", LEFT, "OWN_SIDE") or (segment.end == "CANCELLED" and not segment.responses):
+        return True
+    kinds = _REASONS.get(segment.end, ())
+    return any(
+        struck.fault.startswith(kinds) and struck.begin <= segment.closed and segment.begin <= struck.end + _LATE
+        for struck in history.faults
+    )
 
 
 def _reached(segment: Segment) -> int | None:

@@ -18,12 +18,22 @@ INVALID = grpc.StatusCode.INVALID_ARGUMENT
 
 
 @pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.parametrize("method", ["PublishEvents", "StreamEvents"])
-async def test_a_batch_of_too_many_bytes_is_refused_before_it_is_decoded(shared: Client, method: str) -> None:
-    """Four million events of no bytes are never made, which would take seconds and a gigabyte."""
-    body = (b"\x0a\x00" if method == "PublishEvents" else b"\x12\x00") * 4_000_000
-    path = f"/msgstate.v1.EventService/{method}"
-    if method == "PublishEvents":
+@pytest.mark.parametrize(
+    ("method", "field"),
+    [
+        ("EventService/PublishEvents", "events"),
+        ("EventService/StreamEvents", "events"),
+        ("MessageStatusService/BatchGetMessageStatuses", "keys"),
+    ],
+)
+async def test_a_batch_of_too_many_bytes_is_refused_before_it_is_decoded(
+    shared: Client, method: str, field: str
+) -> None:
+    """Four million events or keys of no bytes are never made, which would take seconds and a gigabyte."""
+    is_stream = method.endswith("StreamEvents")
+    body = (b"\x12\x00" if is_stream else b"\x0a\x00") * 4_000_000
+    path = f"/msgstate.v1.{method}"
+    if not is_stream:
         answer: Awaitable[object] = shared.channel.unary_unary(path, bytes, bytes)(body, timeout=DEADLINE)
     else:
         answer = shared.channel.stream_stream(path, bytes, bytes)(iter([body]), timeout=DEADLINE).read()
@@ -31,7 +41,7 @@ async def test_a_batch_of_too_many_bytes_is_refused_before_it_is_decoded(shared:
         await answer
 
     assert told(raised.value)[:3] == (INVALID, "BATCH_TOO_LARGE", "msgstate")
-    assert f"at most {BATCH_BYTES} bytes together; found {len(body)}" in (raised.value.details() or "")
+    assert f"{field}: must be at most {BATCH_BYTES} bytes together; found {len(body)}" in (raised.value.details() or "")
 
 
 def test_of_a_filter_of_millions_of_values_the_number_alone_is_told() -> None:

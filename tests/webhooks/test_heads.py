@@ -1,4 +1,4 @@
-"""What anyone may send to the webhooks' port before a body: neither without end nor without hurry."""
+"""What anyone may send to the webhooks' port before and behind a body: neither without end nor without hurry."""
 
 import asyncio
 from collections.abc import Iterable
@@ -15,10 +15,16 @@ from tests.webhooks.samples import cloudmailin
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 LINE = b"POST /webhooks/cloudmailin HTTP/1.1\r\nHost: msgstate\r\n"
+CHUNKED = LINE + b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"
 ENDLESS = {
     "headers": chain([LINE], repeat(b"A: b\r\n" * 10_000)),
     "header": chain([LINE, b"A: "], repeat(b"b" * 60_000)),
     "path": chain([b"POST /webhooks/"], repeat(b"a" * 60_000)),
+}
+ENDLESS_BEHIND = {
+    "trailers": chain([CHUNKED, b"0\r\n"], repeat(b"A: b\r\n" * 10_000)),
+    "trailer": chain([CHUNKED, b"0\r\nA: "], repeat(b"b" * 60_000)),
+    "chunk extension": chain([CHUNKED, b"1;a="], repeat(b"b" * 60_000)),
 }
 
 
@@ -58,6 +64,30 @@ async def test_a_head_without_end_is_cut_off(kind: str, tmp_path: Path) -> None:
     # Where the client still writes when the connection closes, the system may throw away what it has not read.
     assert told == b"" or told.startswith(b"HTTP/1.1 431 ")
     assert after == 200
+
+
+@pytest.mark.parametrize("kind", ENDLESS_BEHIND)
+async def test_what_follows_a_body_without_end_is_cut_off(kind: str, tmp_path: Path) -> None:
+    """Whoever sends on behind a body, or between its pieces, is told that credentials lack, and then nothing."""
+    async with serving(tmp_path / "msgstate.db") as service:
+        told = await answer(service.http_address, ENDLESS_BEHIND[kind])
+        after = await posted(service.http_address)
+
+    assert told == b"" or told.startswith(b"HTTP/1.1 401 ")
+    assert after == 200
+
+
+async def test_a_body_in_many_chunks_and_its_trailers_are_taken(tmp_path: Path) -> None:
+    """A body whose pieces are bytes may be as large as any, and a few trailers behind it change nothing."""
+    body = cloudmailin("open").ljust(2 * heads.HEAD_BYTES)
+    chunks = b"".join(b"1;a=b\r\n%c\r\n" % byte for byte in body)
+    authorized = LINE + b"Authorization: Basic aG9vazpzZWNyZXQ=\r\nConnection: close\r\n"
+    head = authorized + b"Transfer-Encoding: chunked\r\n\r\n"
+    pieces = [head, *(chunks[start : start + 50_000] for start in range(0, len(chunks), 50_000))]
+    async with serving(tmp_path / "msgstate.db") as service:
+        told = await answer(service.http_address, [*pieces, b"0\r\nAuthorization: none\r\nA: b\r\n\r\n"])
+
+    assert told.startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_large_head_is_answered(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 
 import structlog
 
-EXIT_SECONDS: Final = 4.5
+EXIT_SECONDS: Final = 4.0
 """After the first signal the process ends, whatever holds it up: a disk that does not answer, for one."""
 LOG_SECONDS: Final = 0.2
 """How long the line about that may take: nobody may be reading it."""

@@ -2,7 +2,7 @@
 
 from msgstate_server.queries.history import HistoryPage, get_history
 from msgstate_server.queries.message import MessageView, get_message
-from msgstate_server.queries.messages import Answer, get_messages
+from msgstate_server.queries.messages import Answer, get_messages, require_few
 from msgstate_server.queries.page_token import Listing
 from msgstate_server.queries.resolution import read_key
 from msgstate_server.queries.statuses import list_statuses
@@ -17,4 +17,5 @@ __all__ = [
     "get_messages",
     "list_statuses",
     "read_key",
+    "require_few",
 ]

@@ -25,11 +25,16 @@ async def get_messages(store: Store, keys: Sequence[MessageKey]) -> list[Answer]
 
     Raises `BatchTooLarge`; what is wrong with one key is its own answer.
     """
-    if len(keys) > BATCH_KEYS:
-        raise BatchTooLarge(f"keys: must be at most {BATCH_KEYS}; found {len(keys)}; split the batch")
+    require_few(len(keys))
     asked = [_read(index, key) for index, key in enumerate(keys)]
     answers = await _look_up(store, list(dict.fromkeys(key for key in asked if isinstance(key, MessageKey))))
     return [answers[key] if isinstance(key, MessageKey) else key for key in asked]
+
+
+def require_few(keys: int) -> None:
+    """Refuse more keys than a batch may have; raises `BatchTooLarge`."""
+    if keys > BATCH_KEYS:
+        raise BatchTooLarge(f"keys: must be at most {BATCH_KEYS}; found {keys}; split the batch")
 
 
 def _read(index: int, key: MessageKey) -> MessageKey | InvalidRequest:

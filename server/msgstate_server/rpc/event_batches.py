@@ -47,9 +47,9 @@ def _require_within_limits(request: pb.PublishEventsRequest | pb.StreamEventsReq
         raise BatchTooLarge(f"events: must be at most {BATCH_EVENTS}; found {len(request.events)}; split the batch")
 
 
-def batch_of_bytes_too_large(size: int) -> BatchTooLarge:
+def batch_of_bytes_too_large(field: str, size: int) -> BatchTooLarge:
     """The error of a batch of so many bytes, which is refused before it is decoded."""
-    return BatchTooLarge(f"events: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
+    return BatchTooLarge(f"{field}: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
 
 
 def _told(refused: Mapping[int, list[Violation]]) -> Refused:

@@ -9,15 +9,19 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from msgstate_server.domain.errors import Draining, InvalidRequest, MsgstateError
-from msgstate_server.domain.limits import BATCH_BYTES, RECEIVE_BYTES
+from msgstate_server.domain.limits import BATCH_BYTES
 from msgstate_server.domain.validation import Violation
 from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.errors import abort, abort_internal
 from msgstate_server.rpc.event_batches import batch_of_bytes_too_large
 
 _OURS: Final = "/msgstate."
-# A batch of many tiny events takes seconds and a gigabyte to decode, if it is as large as a request may be.
-_LARGEST: Final = {f"/msgstate.v1.EventService/{name}": BATCH_BYTES for name in ("PublishEvents", "StreamEvents")}
+# A batch of many tiny events or keys takes seconds and a gigabyte to decode, if it is as large as a request may be.
+_BATCHES: Final = {
+    "/msgstate.v1.EventService/PublishEvents": "events",
+    "/msgstate.v1.EventService/StreamEvents": "events",
+    "/msgstate.v1.MessageStatusService/BatchGetMessageStatuses": "keys",
+}
 _log = structlog.get_logger("msgstate.rpc")
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
@@ -52,7 +56,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         handler = await continuation(handler_call_details)
         if handler is None or not method.startswith(_OURS):
             return handler
-        wrapped = self._wrapped[method] = _wrap(handler, self._require_open, _LARGEST.get(method, RECEIVE_BYTES))
+        wrapped = self._wrapped[method] = _wrap(handler, self._require_open, _BATCHES.get(method))
         return wrapped
 
     def _require_open(self) -> None:
@@ -69,8 +73,9 @@ class _Refused:
         self.error = error
 
 
-def _wrap(handler: Any, admit: Callable[[], None], most: int) -> _Handler:
-    decode, encode = _tolerant(handler.request_deserializer, most), _passing(handler.response_serializer)
+def _wrap(handler: Any, admit: Callable[[], None], batch: str | None) -> _Handler:
+    """The handler, guarded; `batch` is the field of its requests that is bounded as a batch, if there is one."""
+    decode, encode = _tolerant(handler.request_deserializer, batch), _passing(handler.response_serializer)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary, admit), decode, encode)
     if handler.unary_stream:
@@ -82,10 +87,10 @@ def _wrap(handler: Any, admit: Callable[[], None], most: int) -> _Handler:
     )
 
 
-def _tolerant(decode: Callable[[bytes], object], most: int) -> Callable[[bytes], Any]:
+def _tolerant(decode: Callable[[bytes], object], batch: str | None) -> Callable[[bytes], Any]:
     def tolerant(data: bytes) -> object:
-        if len(data) > most:
-            return _Refused(batch_of_bytes_too_large(len(data)))
+        if batch and len(data) > BATCH_BYTES:
+            return _Refused(batch_of_bytes_too_large(batch, len(data)))
         try:
             return decode(data)
         except DecodeError:

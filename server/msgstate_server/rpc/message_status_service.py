@@ -7,7 +7,15 @@ from typing import Any, TypeAlias
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
 from msgstate_server.domain.limits import RESPONSE_BYTES
-from msgstate_server.queries import Listing, get_history, get_message, get_messages, list_statuses, read_key
+from msgstate_server.queries import (
+    Listing,
+    get_history,
+    get_message,
+    get_messages,
+    list_statuses,
+    read_key,
+    require_few,
+)
 from msgstate_server.rpc.batch_answers import write_answers
 from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.conversion import HEADROOM, message_to_proto, write_entry, write_recipient
@@ -44,6 +52,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         self, request: pb.BatchGetMessageStatusesRequest, context: Context
     ) -> pb.BatchGetMessageStatusesResponse:
         """Give many messages' statuses."""
+        require_few(len(request.keys))
         response = pb.BatchGetMessageStatusesResponse(resume_token=Token.at(self._store.head).encode())
         answers = await get_messages(self._store, [MessageKey(key.provider, key.message_id) for key in request.keys])
         write_answers(response, request.keys, answers)

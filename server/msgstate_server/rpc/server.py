@@ -16,7 +16,7 @@ from msgstate.v1 import (
     message_status_service_pb2,
     message_status_service_pb2_grpc,
 )
-from msgstate_server.domain.limits import RECEIVE_BYTES
+from msgstate_server.domain.limits import RECEIVE_BYTES, WATCHERS
 from msgstate_server.ingest import Ingest, Quarantine
 from msgstate_server.rpc.admin_service import AdminService
 from msgstate_server.rpc.event_service import EventService
@@ -49,6 +49,10 @@ _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
+    # Calls that wait to be looked at, beyond which gRPC cancels them without a word: as many as there may be watches,
+    # since all of them come back at once where a server starts anew, and some more.
+    ("grpc.server.max_pending_requests", 2 * WATCHERS),
+    ("grpc.server.max_pending_requests_hard_limit", 4 * WATCHERS),
 )
 
 

@@ -138,7 +138,9 @@ class Tail:
         group = self._groups.find(wanted, wire)
         if group is None:
             if not self._groups:
-                self.token = Token.at(self._store.head)
+                # Never back: what was committed is read here before the store shows it, and waited for beyond it.
+                if self._store.head.position > self.token.position:
+                    self.token = Token.at(self._store.head)
                 self._followed.set()
             group = self._new_group(wanted, wire, position)
             self._groups.add(group)

@@ -1,8 +1,11 @@
 import asyncio
+import math
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from itertools import pairwise
 from typing import Any, NamedTuple
+
+import pytest
 
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import Store
@@ -13,6 +16,12 @@ from msgstate_server.watch.token import Token
 
 LONG = 60.0
 """A silence that no test waits for."""
+
+
+@pytest.fixture(autouse=True)
+def no_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Match whole pages, however long the collector takes meanwhile: a test of steps sets their length itself."""
+    monkeypatch.setattr("msgstate_server.watch.tail._STEP_SECONDS", math.inf)
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """What a watch promises, over a real store: in order, nothing left out, nothing twice, resumable from any token."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack
 from itertools import chain
@@ -9,6 +10,7 @@ from random import Random
 import pytest
 from structlog.testing import capture_logs
 
+from msgstate_server import failpoints
 from msgstate_server.domain.errors import Draining, HistoryDiverged, StoreUnavailable, TooManyWatchers
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.sqlite import SqliteStore
@@ -417,3 +419,41 @@ async def test_log_that_lost_its_last_rows(store: SqliteStore, start: StartPoint
         await append(store, *numbered(3, first=3))
         with pytest.raises(StoreUnavailable):
             await next_batch(stream)
+
+
+async def test_one_who_comes_before_a_commit_is_shown_is_told_of_it(
+    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the last follower read of a commit, before the store showed it, the next one is told without more events."""
+    await append(store, *numbered(1))
+    committed, shown, end_is_held = threading.Event(), threading.Event(), threading.Event()
+
+    def stand_still() -> None:
+        committed.set()
+        shown.wait(20)
+
+    async with running(store) as watches:
+        async with opened(watches, request(NOW_ON)) as first:
+            await next_batch(first)
+            # The window's end is read after the third event was committed, and before the store shows that.
+            holding = asyncio.ensure_future(store._end.run(lambda _: end_is_held.wait(20)))  # noqa: SLF001
+            await append(store, *numbered(1, first=1))
+            token = Token.at(store.head)
+            await asyncio.sleep(0)
+            monkeypatch.setattr(failpoints, "_armed", {"write.after_commit": stand_still})
+            appending = asyncio.ensure_future(append(store, *numbered(1, first=2)))
+            await asyncio.to_thread(committed.wait, 20)
+            end_is_held.set()
+            await holding
+            assert (await next_batch(first)).token.position == 3
+            # Whoever follows the log gets to wait for what comes behind that.
+            for _ in range(10):
+                await asyncio.sleep(0)
+        assert store.head.position == 2
+        async with opened(watches, request(token)) as second:
+            batches = [await next_batch(second)]
+            shown.set()
+            await appending
+            while batches[-1].token.position < 3:
+                batches.append(await next_batch(second))
+    assert read(batches) == [3]

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
+from asyncpg.connect_utils import SessionAttribute
 
 from msgstate_server.domain.errors import StoreUnavailable, StoreUnusable
 from msgstate_server.store.postgres.sessions import IDLE_SECONDS, SETTINGS
@@ -95,7 +96,7 @@ class Connections:
             timeout=_CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
             server_settings=SETTINGS,
-            target_session_attrs="read-write",
+            target_session_attrs=SessionAttribute.read_write,
         )
 
     async def open(self) -> None:
@@ -131,7 +132,7 @@ async def connect(url: str, **settings: str) -> Connection:
             url,
             timeout=_CONNECT_SECONDS,
             server_settings=SETTINGS | settings,
-            target_session_attrs="read-write",
+            target_session_attrs=SessionAttribute.read_write,
         )
     except Exception as error:
         raise StoreUnusable(_unreachable(error)) from error
