@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,16 @@ from typing import IO, Final
 from tests.postgres.binaries import NoPostgres
 
 OTHER_USER: Final = "nobody"
+# It becomes the user and then the program. What `subprocess` would do of this by itself it does in a fork of the tests,
+# which dies in the handlers of gRPC where other threads are using that.
+BECOME: Final = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+os.execvp(command[0], command)
+"""
 RUN_SECONDS: Final = 60.0
 
 
@@ -23,8 +34,9 @@ class Account:
 
     def start(self, command: Sequence[str], folder: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start a program in the folder, in a session of its own: Ctrl-C is for the tests only."""
+        become = [] if self.user is None else [sys.executable, "-ISc", BECOME, str(self.user), str(self.group)]
         return subprocess.Popen(
-            command,
+            [*become, *command],
             cwd=folder,
             # Neither the language nor the PG variables of whoever runs the tests.
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
@@ -32,9 +44,6 @@ class Account:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            user=self.user,
-            group=self.group,
-            extra_groups=None if self.user is None else [],
         )
 
     def can_run(self, command: Sequence[str], folder: Path) -> bool:
