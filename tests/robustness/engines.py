@@ -88,7 +88,7 @@ class PostgresDatabase:
     replicas = 3
     # A commit time is taken before the head is waited for, which a frozen replica may hold for seconds: an event is to
     # be seen before it has been silent for long.
-    periods = Periods(8 * _SECOND, 12 * _SECOND)
+    periods = Periods(6 * _SECOND, 10 * _SECOND)
 
     def __init__(self, server: PostgresServer) -> None:
         """Make the database; the server runs."""

@@ -21,7 +21,7 @@ from tests.robustness.judge import Case, judge
 from tests.robustness.model import Model
 from tests.robustness.replica import Replica
 from tests.robustness.report import Report
-from tests.robustness.server_log import faults_in
+from tests.robustness.server_log import deadlocks_in, faults_in
 from tests.robustness.statuses import statuses
 from tests.robustness.watchers import COMPACTED
 
@@ -119,7 +119,7 @@ async def _cycle(arena: Arena, fault: str) -> None:
     until = now()
     await _write(arena, replica, f"after {fault}")
     if arena.are_several:
-        what = f"nothing acknowledged by any replica, {fault}"
+        what = f"nothing is acknowledged by any replica: {fault.partition('@')[0]}"
         arena.longest[what] = max(arena.longest.get(what, 0.0), arena.history.silence(since, until))
     arena.counts["cycles survived"] += 1
 
@@ -171,6 +171,7 @@ def _judged(arena: Arena) -> Report:
     model = Model(archive, database.periods)
     findings = judge(Case(history, model, retained, list(statuses(database.tables))))
     findings += [*_check(database.url), *faults_in("\n".join(host.log() for host in hosts))]
+    findings += deadlocks_in(database.log())
     if archive.unseen:
         # What nobody saw in time cannot be held against anything: the rules then say less than they seem to.
         what = f"retention removed {len(archive.unseen)} events before they were seen"
