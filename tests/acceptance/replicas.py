@@ -161,7 +161,6 @@ class Traffic:
         """Return when each publisher had so many messages more acknowledged, and each follower has those too."""
         wanted = [len(each.acknowledged) + messages for each in self.publishers]
 
-
         def are_acknowledged() -> bool:
             return all(len(each.acknowledged) >= count for each, count in zip(self.publishers, wanted, strict=True))
 
