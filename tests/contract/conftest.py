@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -6,12 +6,12 @@ import pytest
 from msgstate_server.store.check import Finding, Summary, check
 from msgstate_server.store.protocol import Store
 from tests.builders import Clock
-from tests.contract.engines import ENGINES, Engine
+from tests.engines import ENGINES, Engine, engine_of
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request: pytest.FixtureRequest) -> Engine:
-    return ENGINES[request.param]
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    yield from engine_of(request)
 
 
 @pytest.fixture
@@ -50,7 +50,6 @@ async def place(engine: Engine, tmp_path: Path, clock: Clock) -> AsyncIterator[P
         findings = await place.findings()
     finally:
         await place.store.close()
-        await engine.remove(tmp_path)
     assert findings == []
 
 

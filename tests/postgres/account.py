@@ -3,6 +3,7 @@
 import os
 import pwd
 import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,16 @@ from tests.postgres.binaries import NoPostgres
 
 OTHER_USER: Final = "nobody"
 RUN_SECONDS: Final = 60.0
+# Python's own way to start a program as another user is a plain fork, whose handlers crash the child where gRPC's
+# threads are at work; without one it is none.
+AS_USER: Final = """
+import os, sys
+user, group, *command = sys.argv[1:]
+os.setgroups([])
+os.setgid(int(group))
+os.setuid(int(user))
+os.execv(command[0], command)
+"""
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,7 @@ class Account:
     def start(self, command: Sequence[str], folder: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start a program in the folder, in a session of its own: Ctrl-C is for the tests only."""
         return subprocess.Popen(
-            command,
+            [*self._prefix(), *command],
             cwd=folder,
             # Neither the language nor the PG variables of whoever runs the tests.
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
@@ -32,10 +43,11 @@ class Account:
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            user=self.user,
-            group=self.group,
-            extra_groups=None if self.user is None else [],
         )
+
+    def _prefix(self) -> list[str]:
+        """What becomes the other user, and then the program."""
+        return [] if self.user is None else [sys.executable, "-ISc", AS_USER, str(self.user), str(self.group)]
 
     def can_run(self, command: Sequence[str], folder: Path) -> bool:
         """Whether the program, and every library that it needs, is within reach."""

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import State
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.protocol import StatusFilter
-from msgstate_server.store.sqlite import SqliteStore, listing
+from msgstate_server.store.postgres import lookups
+from msgstate_server.store.protocol import StatusFilter, Store
+from msgstate_server.store.sqlite import listing
 from tests.builders import NOW, SECOND, TYPES, Clock, append, event
+from tests.engines import Engine
 
 PROVIDERS, MESSAGES, RECIPIENTS, TIMES = ("p", "q", "r"), ("m", "n", "o"), ("a", "b", "c", "d"), range(6)
 
@@ -50,10 +52,12 @@ def matches(status: RecipientStatus, wanted: StatusFilter) -> bool:
     )
 
 
-async def agree(path: Path, events: list[tuple[EventType, str, str, str, int]], asked: list[StatusFilter]) -> None:
+async def agree(
+    engine: Engine, folder: Path, events: list[tuple[EventType, str, str, str, int]], asked: list[StatusFilter]
+) -> None:
     """Fold the events here and in a store; every list of one is that of the other."""
     clock = Clock()
-    store = await SqliteStore.open(path, clock)
+    store = await engine.open(folder, clock)
     try:
         known: dict[tuple[str, str, str], RecipientStatus] = {}
         for number, (kind, provider, message_id, recipient, time) in enumerate(sorted(events, key=lambda row: row[4])):
@@ -75,7 +79,7 @@ async def agree(path: Path, events: list[tuple[EventType, str, str, str, int]], 
         await store.close()
 
 
-async def listed(store: SqliteStore, wanted: StatusFilter, limit: int) -> list[RecipientStatus]:
+async def listed(store: Store, wanted: StatusFilter, limit: int) -> list[RecipientStatus]:
     """The whole list, in pages."""
     found: list[RecipientStatus] = []
     page = await store.list_recipients(wanted, None, limit)
@@ -90,6 +94,7 @@ async def listed(store: SqliteStore, wanted: StatusFilter, limit: int) -> list[R
 @settings(derandomize=True, deadline=None, max_examples=20)
 @given(events=arrivals, asked=st.lists(filters, min_size=1, max_size=12))
 def test_lists_agree_with_a_plain_loop(
+    engine: Engine,
     tmp_path_factory: pytest.TempPathFactory,
     scan: int,
     events: list[tuple[EventType, str, str, str, int]],
@@ -97,5 +102,6 @@ def test_lists_agree_with_a_plain_loop(
 ) -> None:
     """Every filter, alone and with others, gives exactly what matches, newest first, however little one read sees."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(listing, "SCAN", scan)
-        asyncio.run(agree(tmp_path_factory.mktemp("list") / "msgstate.db", events, asked))
+        for engines_own in (listing, lookups):
+            patched.setattr(engines_own, "SCAN", scan)
+        asyncio.run(agree(engine, tmp_path_factory.mktemp("list"), events, asked))

@@ -14,10 +14,11 @@ from msgstate_server.domain.errors import PositionCompacted
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.sqlite import SqliteStore
+from msgstate_server.store.protocol import Store
 from msgstate_server.watch.start import resolve
 from msgstate_server.watch.token import Token
 from tests.builders import NOW, SECOND, Clock, positions, submission
+from tests.engines import Engine
 from tests.property.test_status_fold import events
 from tests.property.test_store_order import findings
 
@@ -68,7 +69,7 @@ class Model:
         }
 
 
-async def happen(store: SqliteStore, model: Model, clock: Clock, happening: Happening, limit: int) -> None:
+async def happen(store: Store, model: Model, clock: Clock, happening: Happening, limit: int) -> None:
     """Let it happen in both."""
     kind, seconds, published = happening
     clock.now += SECOND
@@ -95,7 +96,7 @@ async def happen(store: SqliteStore, model: Model, clock: Clock, happening: Happ
         model.forget(since)
 
 
-async def assert_same(store: SqliteStore, model: Model) -> None:
+async def assert_same(store: Store, model: Model) -> None:
     """Every status, the floor, and what is read from every place."""
     found = {status.recipient: status for status in await store.read_recipients("m", "", "", 100)}
     assert {status.recipient: status for status in model.statuses.values()} == found
@@ -113,15 +114,15 @@ async def assert_same(store: SqliteStore, model: Model) -> None:
             assert expected == list(range(place + 1, store.head.position + 1))
 
 
-async def one_life(path: Path, life: Sequence[Happening], limit: int) -> None:
+async def one_life(engine: Engine, folder: Path, life: Sequence[Happening], limit: int) -> None:
     """All of it, one after another."""
     clock, model = Clock(NOW), Model()
-    store = await SqliteStore.open(path, clock)
+    store = await engine.open(folder, clock)
     try:
         for happening in life:
             await happen(store, model, clock, happening, limit)
         await assert_same(store, model)
-        assert await findings(path) == []
+        assert await findings(engine, folder) == []
     finally:
         await store.close()
 
@@ -129,7 +130,7 @@ async def one_life(path: Path, life: Sequence[Happening], limit: int) -> None:
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(life=st.lists(happenings, min_size=4, max_size=25), limit=st.sampled_from((1, 2, 5, 100)))
 def test_events_and_retention_in_any_order(
-    tmp_path_factory: pytest.TempPathFactory, life: Sequence[Happening], limit: int
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, life: Sequence[Happening], limit: int
 ) -> None:
     """Statuses are the fold of all that was accepted, and every place from the floor on sees exactly what follows."""
-    asyncio.run(one_life(tmp_path_factory.mktemp("life") / "msgstate.db", life, limit))
+    asyncio.run(one_life(engine, tmp_path_factory.mktemp("life"), life, limit))

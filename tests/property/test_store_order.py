@@ -1,4 +1,4 @@
-"""The same events in any order, doubled, cut into any batches, end in the same statuses in a real SQLite file."""
+"""The same events in any order, doubled, cut into any batches, end in the same statuses in a real store."""
 
 import asyncio
 from collections.abc import Sequence
@@ -13,15 +13,16 @@ from msgspec.structs import asdict, replace
 
 from msgstate_server.domain.decision import Candidate, Disposition, Submission, candidate
 from msgstate_server.store.check import Finding, Summary, check
-from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
+from msgstate_server.store.protocol import Store
 from tests.builders import Clock
+from tests.engines import Engine
 from tests.property.test_status_fold import ARRIVAL_DEPENDENT, Facts, distinct, events, fold
 
 Arrivals = Sequence[Sequence[Sequence[Candidate]]]
 """Transactions, each of requests, each of events."""
 
 
-async def commit(store: SqliteStore, arrivals: Arrivals) -> list[int]:
+async def commit(store: Store, arrivals: Arrivals) -> list[int]:
     """Commit all, and give the positions of what was new."""
     accepted: list[int] = []
     for transaction in arrivals:
@@ -30,7 +31,7 @@ async def commit(store: SqliteStore, arrivals: Arrivals) -> list[int]:
     return accepted
 
 
-async def facts(store: SqliteStore, message_id: str = "m") -> Facts:
+async def facts(store: Store, message_id: str = "m") -> Facts:
     """Each recipient's status but for what rests on the order of arrival."""
     return {
         (status.message_id, status.recipient): {
@@ -40,9 +41,9 @@ async def facts(store: SqliteStore, message_id: str = "m") -> Facts:
     }
 
 
-async def findings(path: Path) -> list[Finding]:
-    """Where the file disagrees with itself."""
-    async with SqliteAuditor(path).audit() as audit:
+async def findings(engine: Engine, folder: Path) -> list[Finding]:
+    """Where the store disagrees with itself."""
+    async with engine.auditor(folder).audit() as audit:
         return [finding async for finding in check(audit, Summary())]
 
 
@@ -51,15 +52,15 @@ def about(message_id: str, candidates: Sequence[Candidate]) -> list[Candidate]:
     return [candidate(replace(each.event, message_id=message_id)) for each in candidates]
 
 
-async def every_order(path: Path, candidates: Sequence[Candidate]) -> None:
+async def every_order(engine: Engine, folder: Path, candidates: Sequence[Candidate]) -> None:
     """Commit the events in each order there is, one a transaction, each order about a message of its own."""
-    store = await SqliteStore.open(path, Clock())
+    store = await engine.open(folder, Clock())
     try:
         for number, order in enumerate(permutations(candidates)):
             message_id = f"m{number}"
             await commit(store, [[[each]] for each in about(message_id, order)])
             assert await facts(store, message_id) == fold(about(message_id, candidates))
-        assert await findings(path) == []
+        assert await findings(engine, folder) == []
     finally:
         await store.close()
 
@@ -67,20 +68,19 @@ async def every_order(path: Path, candidates: Sequence[Candidate]) -> None:
 @settings(derandomize=True, deadline=None, max_examples=8)
 @given(candidates=st.lists(events, min_size=4, max_size=5).map(distinct))
 def test_every_order_gives_the_same_facts(
-    tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate]
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate]
 ) -> None:
     """Up to five events end in the same statuses in every order there is."""
-    path = tmp_path_factory.mktemp("order") / "msgstate.db"
-    asyncio.run(every_order(path, candidates))
+    asyncio.run(every_order(engine, tmp_path_factory.mktemp("order"), candidates))
 
 
-async def one_arrival(path: Path, arrivals: Arrivals, expected: Facts, count: int) -> None:
-    """Commit into a new file; what is in it then is right, at dense positions, and agrees with itself."""
-    store = await SqliteStore.open(path, Clock())
+async def one_arrival(engine: Engine, folder: Path, arrivals: Arrivals, expected: Facts, count: int) -> None:
+    """Commit into a new store; what is in it then is right, at dense positions, and agrees with itself."""
+    store = await engine.open(folder, Clock())
     try:
         assert await commit(store, arrivals) == list(range(1, count + 1))
         assert await facts(store) == expected
-        assert await findings(path) == []
+        assert await findings(engine, folder) == []
     finally:
         await store.close()
 
@@ -94,11 +94,11 @@ def cut(data: st.DataObject, items: Sequence[Any]) -> list[Sequence[Any]]:
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(candidates=st.lists(events, min_size=5, max_size=40).map(distinct), data=st.data())
 def test_shuffled_doubled_and_cut_gives_the_same_facts(
-    tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate], data: st.DataObject
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, candidates: list[Candidate], data: st.DataObject
 ) -> None:
     """Many events end in the same statuses however they are shuffled, repeated and cut into requests and commits."""
     repeated = data.draw(st.lists(st.sampled_from(candidates), max_size=30))
     shuffled = data.draw(st.permutations(candidates + repeated))
     arrivals = [cut(data, transaction) for transaction in cut(data, shuffled)]
-    path = tmp_path_factory.mktemp("arrival") / "msgstate.db"
-    asyncio.run(one_arrival(path, arrivals, fold(candidates), len(candidates)))
+    folder = tmp_path_factory.mktemp("arrival")
+    asyncio.run(one_arrival(engine, folder, arrivals, fold(candidates), len(candidates)))

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.states import State
-from msgstate_server.store.sqlite import SqliteStore
+from msgstate_server.store.protocol import Store
 from msgstate_server.watch import Watches
 from msgstate_server.watch.filter import Filter, shard
 from msgstate_server.watch.start import StartPoint
 from msgstate_server.watch.token import Token
 from tests.builders import TYPES, Clock, append, event
+from tests.engines import Engine
 from tests.unit.watch.conftest import Told, opened, request, running
 
 MESSAGES, RECIPIENTS, PROVIDERS = ("m", "n", "o", "p"), ("a", "b"), ("x", "y")
@@ -65,7 +66,7 @@ def wants(wanted: Filter, entry: LogEntry) -> bool:
 class Log:
     """A store that grows by events that are all different."""
 
-    def __init__(self, store: SqliteStore, clock: Clock) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
         self.clock = clock
         self.count = 0
@@ -93,16 +94,15 @@ class Log:
 
 
 @asynccontextmanager
-async def empty_log(path: Path) -> AsyncIterator[Log]:
-    """A log in a file of its own."""
+async def empty_log(engine: Engine, folder: Path) -> AsyncIterator[Log]:
+    """A log in a store of its own."""
     clock = Clock()
-    store = await SqliteStore.open(path, clock)
+    store = await engine.open(folder, clock)
     try:
         yield Log(store, clock)
     finally:
         await store.close()
-        for left in path.parent.glob(path.name + "*"):
-            left.unlink()
+        engine.remove()
 
 
 class Reader:
@@ -147,11 +147,11 @@ def judge(segment: list[Told], log: list[LogEntry], wanted: Filter) -> None:
         assert end == 0 or later.token.fingerprint == log[end - 1].fingerprint
 
 
-async def drive(path: Path, wanted: list[Filter], plan: list[list[Step]], sizes: Sizes) -> None:
+async def drive(engine: Engine, folder: Path, wanted: list[Filter], plan: list[list[Step]], sizes: Sizes) -> None:
     """Carry out each reader's steps in turn, then let all read to the end."""
     async with (
         asyncio.timeout(DEADLINE),
-        empty_log(path) as log,
+        empty_log(engine, folder) as log,
         running(log.store, window=sizes.window, page=sizes.page) as watches,
     ):
         await log.grow(sizes.window)
@@ -193,15 +193,19 @@ async def take(reader: Reader, log: Log, step: Step) -> None:
     st.builds(Sizes, st.integers(1, 9), st.integers(1, 5), st.sampled_from((1, 2, 7, 1_000))),
 )
 def test_a_watch_is_a_slice_of_the_log(
-    tmp_path_factory: pytest.TempPathFactory, wanted: list[Filter], plan: list[list[Step]], sizes: Sizes
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, wanted: list[Filter], plan: list[list[Step]], sizes: Sizes
 ) -> None:
     """In order, without gap or repeat, each response from where the one before ended to its own token."""
-    asyncio.run(drive(tmp_path_factory.getbasetemp() / "watches.db", wanted, plan, sizes))
+    asyncio.run(drive(engine, tmp_path_factory.mktemp("watches"), wanted, plan, sizes))
 
 
-async def drive_shards(path: Path, counts: tuple[int, int], size: int, page: int) -> None:
+async def drive_shards(engine: Engine, folder: Path, counts: tuple[int, int], size: int, page: int) -> None:
     """Read all shares of one count up to any place, and from each token all shares of another count."""
-    async with asyncio.timeout(DEADLINE), empty_log(path) as log, running(log.store, window=4, page=page) as watches:
+    async with (
+        asyncio.timeout(DEADLINE),
+        empty_log(engine, folder) as log,
+        running(log.store, window=4, page=page) as watches,
+    ):
         await log.grow(size)
         entries = await log.entries()
         for moved_alone in (False, True):
@@ -232,7 +236,7 @@ async def drive_shards(path: Path, counts: tuple[int, int], size: int, page: int
 @settings(max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
 @given(st.tuples(st.integers(1, 7), st.integers(1, 7)), st.integers(1, 60), st.integers(1, 9))
 def test_shares_are_disjoint_and_whole(
-    tmp_path_factory: pytest.TempPathFactory, counts: tuple[int, int], size: int, page: int
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, counts: tuple[int, int], size: int, page: int
 ) -> None:
     """Together they are the log, also where their number changes midway: the token of any share begins all others."""
-    asyncio.run(drive_shards(tmp_path_factory.getbasetemp() / "shares.db", counts, size, page))
+    asyncio.run(drive_shards(engine, tmp_path_factory.mktemp("shares"), counts, size, page))

@@ -1,4 +1,4 @@
-"""One server with all that is around it: the network, the clients, the record of what they saw, the file's archive."""
+"""The servers with all that is around them: networks, clients, the record of what these saw, the log's archive."""
 
 import asyncio
 import random
@@ -8,25 +8,19 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from msgstate.v1 import event_service_pb2_grpc
 from tests.robustness.archive import Archive
-from tests.robustness.clients import connected
+from tests.robustness.clients import Servers
+from tests.robustness.engines import Database
 from tests.robustness.habits import HABITS
 from tests.robustness.history import History, now
-from tests.robustness.host import Host
 from tests.robustness.mail import Mail
+from tests.robustness.model import Periods
 from tests.robustness.proxy import Proxy
-from tests.robustness.publishers import Calling, Posting, Streaming
+from tests.robustness.publishers import Calling, Doubling, Posting, Streaming
 from tests.robustness.readers import Reader
+from tests.robustness.replica import Replica
 from tests.robustness.watchers import Watcher
 
-LOG_SECONDS: Final = 2
-STATUS_SECONDS: Final = 4
-SETTINGS: Final[dict[str, Any]] = {
-    "log_retention": f"{LOG_SECONDS}s",
-    "status_retention": f"{STATUS_SECONDS}s",
-    "payload_retention": f"{LOG_SECONDS}s",
-}
 TUNING: Final[dict[str, Any]] = {
     "watch_window": 8,
     "watch_page": 5,
@@ -39,18 +33,19 @@ _POLL_SECONDS: Final = 0.02
 class Arena:
     """What faults act on, and the clients that must not notice."""
 
-    def __init__(self, folder: Path, seed: int, code: Path | None, patience: float) -> None:
+    def __init__(self, folder: Path, database: Database, seed: int, code: Path | None, patience: float) -> None:
         self.patience = patience
         """How many seconds anything may take that must happen."""
+        self.database = database
         self.history = History()
         self.chosen = random.Random(seed)  # noqa: S311
         self.counts: Counter[str] = Counter()
-        self.idle_tasks = 0
-        """How many tasks a server runs that has no clients."""
-        self.host = Host(folder, SETTINGS, TUNING, code)
-        self.archive = Archive(self.host.store)
-        self.grpc = Proxy(self._random())
-        self.http = Proxy(self._random())
+        self.longest: dict[str, float] = {}
+        """Seconds that something took at most, by what it was."""
+        self.archive = Archive(database.tables)
+        self.replicas = [self._replica(number) for number in range(database.replicas)]
+        self._folder = folder
+        self._code = code
         self._mail = Mail(self._random())
         self._publishers: list[Calling | Streaming | Posting] = [
             Calling("caller", "shop", self._mail, self.history, self._random()),
@@ -58,6 +53,11 @@ class Arena:
             Streaming("streamer", "shop", self._mail, self.history, self._random()),
             Posting("poster", "cloudmailin", self._mail, self.history, self._random()),
         ]
+        if self.are_several:
+            self._publishers += [
+                Calling(f"caller {number}", "shop", self._mail, self.history, self._random()) for number in range(2)
+            ]
+            self._publishers.append(Doubling("doubler", "shop", self._mail, self.history, self._random()))
         self._probe = Calling("probe", "shop", self._mail, self.history, self._random())
         readers = [f"reader {number}" for number in range(2)]
         self._readers = [Reader(name, self._mail, self.history, self._random()) for name in readers]
@@ -69,33 +69,46 @@ class Arena:
     def _random(self) -> random.Random:
         return random.Random(self.chosen.getrandbits(64))  # noqa: S311
 
+    def _replica(self, number: int) -> Replica:
+        grpc, http = Proxy(self._random()), Proxy(self._random())
+        return Replica(f"replica {number}", grpc, http, Proxy(self._random()) if self.database.address else None)
+
+    @property
+    def are_several(self) -> bool:
+        """Whether several servers share the database."""
+        return len(self.replicas) > 1
+
+    def any_replica(self) -> Replica:
+        """One of them at random; with only one nothing is left to chance."""
+        return self.chosen.choice(self.replicas) if self.are_several else self.replicas[0]
+
     async def open(self) -> None:
-        """Start the server and all clients."""
-        await self.grpc.start()
-        await self.http.start()
-        await self.restart()
-        self.idle_tasks = await self.host.tasks()
+        """Start the servers and all clients."""
+        settings = _settings(self.database.periods)
+        for replica in self.replicas:
+            folder = self._folder / replica.name if self.are_several else self._folder
+            folder.mkdir(exist_ok=True)
+            await replica.open(folder, self.database, settings, TUNING, self._code)
         self._tasks[asyncio.create_task(self.archive.run())] = "archive"
         for publisher in self._publishers:
-            address = self.http.address if isinstance(publisher, Posting) else self.grpc.address
-            self._tasks[asyncio.create_task(publisher.run(address, self._stopping))] = "traffic"
+            servers = self._servers("http" if isinstance(publisher, Posting) else "grpc")
+            self._tasks[asyncio.create_task(publisher.run(servers, self._stopping))] = "traffic"
         for reader in self._readers:
-            self._tasks[asyncio.create_task(reader.run(self.grpc.address, self._stopping))] = "traffic"
+            self._tasks[asyncio.create_task(reader.run(self._servers("grpc"), self._stopping))] = "traffic"
         for watcher in self.watchers:
-            task = asyncio.create_task(watcher.run(self.grpc.address, self._stopping))
+            task = asyncio.create_task(watcher.run(self._servers("grpc"), self._stopping))
             self._watching[task] = watcher.habit.name
 
-    async def restart(self) -> None:
-        """Start a server where none runs, behind the same addresses."""
-        process = await self.host.start()
-        self.grpc.target, self.http.target = process.grpc, process.http
+    def _servers(self, way_in: str) -> Servers:
+        addresses = [getattr(replica, way_in).address for replica in self.replicas]
+        return Servers(addresses, self._random() if self.are_several else self.chosen)
 
-    async def write(self) -> int:
+    async def write(self, replica: Replica) -> int:
         """Publish one event more, and give its position; fails with `TimeoutError` where that cannot be done."""
         facts = (self._mail.last(),)
-        async with asyncio.timeout(self.patience), connected(self.grpc.address) as channel:
-            stub = event_service_pb2_grpc.EventServiceStub(channel)
-            while not await self._probe.publish(stub, facts):
+        servers = Servers([replica.grpc.address], self.chosen)
+        async with asyncio.timeout(self.patience), servers.connected():
+            while not await self._probe.publish(servers, facts):
                 pass
         return self._probe.last_position
 
@@ -124,9 +137,8 @@ class Arena:
     async def close(self) -> None:
         """End everything, however far it came."""
         await _end([*self._watching, *self._tasks])
-        await self.grpc.close()
-        await self.http.close()
-        self.host.close()
+        for replica in self.replicas:
+            await replica.close()
 
     def _raise_what_ended(self) -> None:
         """A client that fails by itself is a fault of the harness."""
@@ -141,10 +153,17 @@ async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
+def _settings(periods: Periods) -> dict[str, Any]:
+    log, status = (f"{(period or 0) // 1_000_000}s" for period in periods)
+    return {"log_retention": log, "status_retention": status, "payload_retention": log}
+
+
 @asynccontextmanager
-async def opened(folder: Path, seed: int, code: Path | None, patience: float) -> AsyncIterator[Arena]:
+async def opened(
+    folder: Path, database: Database, seed: int, code: Path | None, patience: float
+) -> AsyncIterator[Arena]:
     """An arena in which everything runs; ended with the block."""
-    arena = Arena(folder, seed, code, patience)
+    arena = Arena(folder, database, seed, code, patience)
     try:
         await arena.open()
         yield arena

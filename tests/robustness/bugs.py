@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from tests.robustness import engines
 from tests.robustness.host import ROOT
 from tests.robustness.report import Report
 from tests.robustness.run import Plan, campaign
@@ -26,6 +27,7 @@ class Trial(NamedTuple):
     name: str
     faults: tuple[str, ...]
     cycles: int
+    engine: str = engines.SQLITE
 
 
 class Bug(NamedTuple):
@@ -47,6 +49,10 @@ FAIL: Final = Trial("fail", ("fail@write.after_head", "fail@write.after_events")
 CRASH: Final = Trial("crash", ("crash@write.before_begin", "crash@write.after_head"), 2)
 KILL: Final = Trial("kill", ("kill@compact.after_statuses",), 2)
 TERM: Final = Trial("term", ("term@write.after_begin",), 2)
+SHARED: Final = Trial("shared", ("database cut", "kill"), 8, engines.POSTGRES)
+SHARED_FAIL: Final = Trial("shared, fail", ("fail@write.after_head", "fail@write.after_events"), 4, engines.POSTGRES)
+SHARED_FREEZE: Final = Trial("shared, freeze", ("freeze@write.after_head",), 2, engines.POSTGRES)
+SHARED_RETENTION: Final = Trial("shared, retention", ("stop",), 6, engines.POSTGRES)
 
 
 def changed(bug: Bug) -> dict[str, str]:
@@ -81,4 +87,4 @@ async def run_without(trial: Trial, folder: Path, seed: int) -> Report:
 
 def _plan(trial: Trial, folder: Path, seed: int) -> Plan:
     (folder / "run").mkdir()
-    return Plan(folder / "run", seed, cycles=trial.cycles, faults=trial.faults)
+    return Plan(folder / "run", seed, cycles=trial.cycles, faults=trial.faults, engine=trial.engine)

@@ -6,14 +6,29 @@ from pathlib import Path
 from typing import Final
 
 from tests.robustness import power
-from tests.robustness.bugs import BURST, CRASH, CUT, FAIL, KILL, RETENTION, TERM, Bug, run_with
+from tests.robustness.bugs import (
+    BURST,
+    CRASH,
+    CUT,
+    FAIL,
+    KILL,
+    RETENTION,
+    SHARED,
+    SHARED_FAIL,
+    SHARED_FREEZE,
+    SHARED_RETENTION,
+    TERM,
+    Bug,
+    run_with,
+)
+from tests.robustness.bugs_shared import SHARED_BUGS
 from tests.robustness.bugs_store import STORE_BUGS
 from tests.robustness.bugs_watch import WATCH_BUGS
 from tests.robustness.history import Finding, now
 from tests.robustness.report import Report
 
-TRIALS: Final = (CUT, BURST, FAIL, CRASH, RETENTION, KILL, TERM)
-BUGS: Final = (*STORE_BUGS, *WATCH_BUGS)
+TRIALS: Final = (CUT, BURST, FAIL, CRASH, RETENTION, KILL, TERM, SHARED, SHARED_FAIL, SHARED_FREEZE, SHARED_RETENTION)
+BUGS: Final = (*STORE_BUGS, *WATCH_BUGS, *SHARED_BUGS)
 UNSYNCED: Final = ("OFF", "NORMAL")
 """Settings of SQLite's `synchronous` that are bugs too: power cuts show them, and nothing else does."""
 EVERY: Final = len(BUGS) + len(UNSYNCED)

@@ -1,8 +1,9 @@
-"""How a recorder reaches the server: a connection of its own through the proxy, that comes back soon."""
+"""How a recorder reaches a server: connections of its own through the proxies, that come back soon."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import random
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import grpc
@@ -25,11 +26,50 @@ _OPTIONS: Final = (
 )
 
 
-@asynccontextmanager
-async def connected(address: str) -> AsyncIterator[grpc.aio.Channel]:
-    """A channel with a connection of its own."""
-    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
-        yield channel
+class Servers:
+    """The servers that a client knows, of which it uses one. One who knows several does not wait for any of them."""
+
+    def __init__(self, addresses: Sequence[str], chosen: random.Random) -> None:
+        """Begin with any of them; where there is only one, `chosen` is not asked."""
+        self._addresses = addresses
+        self._chosen = chosen
+        self._at = chosen.randrange(len(addresses)) if self.are_several else 0
+        self._channels: Sequence[grpc.aio.Channel] = ()
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there is another one to go to."""
+        return len(self._addresses) > 1
+
+    @property
+    def address(self) -> str:
+        """Of the one that is used."""
+        return self._addresses[self._at]
+
+    @property
+    def channel(self) -> grpc.aio.Channel:
+        """A channel to the one that is used; only within `connected`."""
+        return self._channels[self._at]
+
+    def move(self) -> None:
+        """Use another one from now on."""
+        if self.are_several:
+            self._at = (self._at + self._chosen.randrange(1, len(self._addresses))) % len(self._addresses)
+
+    def wander(self, share: float) -> None:
+        """Use another one in such a share of all cases."""
+        if self.are_several and self._chosen.random() < share:
+            self.move()
+
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator[None]:
+        """Have a channel to each, with a connection of its own."""
+        async with AsyncExitStack() as open_channels:
+            self._channels = [
+                await open_channels.enter_async_context(grpc.aio.insecure_channel(address, options=_OPTIONS))
+                for address in self._addresses
+            ]
+            yield
 
 
 def status_of(error: grpc.aio.AioRpcError) -> str:

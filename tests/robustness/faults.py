@@ -3,22 +3,31 @@
 `kill` is SIGKILL at a random moment, `kill@PLACE`, `stall@PLACE` and `fail@PLACE` happen at a named failpoint;
 `crash@PLACE` is a stall and then the kill, so that others go on in between; `stop` is SIGSTOP for a while, `term` a
 clean restart, `term@PLACE` one while a thread stands there and others wait. The rest is the network's.
+
+All of it befalls one server, the others go on: `freeze@PLACE` is a SIGSTOP there, until the others have done enough.
+What begins with `database` befalls the way between one server and the database that it shares with others, or, as a
+crash and as the end of connections, the database itself.
 """
 
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgstate_server.failpoints import FAILPOINTS
+from tests.robustness import engines
 from tests.robustness.arena import Arena
 from tests.robustness.history import Struck, now
 from tests.robustness.host import ServerFailed
-from tests.robustness.proxy import DOWN, FAIR, UP, Weather
+from tests.robustness.proxy import DOWN, FAIR, UP, Proxy, Weather
+from tests.robustness.replica import Replica
 
 _MOST_MOMENTS: Final = 4
 """A failpoint acts at a random one of its first times."""
 _RANDOM_KILLS: Final = 40
+_RANDOM_KILLS_OF_A_REPLICA: Final = 10
+_OTHERS_DO: Final = 50
+"""Events that are acknowledged by the others before one goes on that was frozen or cut off."""
 _RARE: Final = ("compact.", "forget.", "discard.")
 _SPELL_SECONDS: Final = (0.4, 1.2)
 _STOP_SECONDS: Final = 20.0
@@ -26,6 +35,8 @@ _STOP_SECONDS: Final = 20.0
 _KILL: Final = "kill"
 _CRASH: Final = "crash"
 _TERM: Final = "term"
+_FREEZE: Final = "freeze"
+_HOLES: Final = {"database hole up": UP, "database hole down": DOWN}
 
 _FAILABLE: Final = (
     "write.after_begin",
@@ -60,91 +71,137 @@ _STALLABLE: Final = (
 """Where others go on while a thread stands still, and could see what they must not."""
 
 
+_FREEZABLE: Final = (
+    # It holds the head, and only the commit is missing.
+    "write.after_head",
+    "write.after_events",
+    "compact.after_floor",
+    # It holds recipients.
+    "write.after_load",
+    "forget.after_statuses",
+    "write.after_commit",
+)
+"""Where a replica that stands still is the most in the way of the others."""
+
+
 class NotFired(Exception):
     """The fault did not happen."""
 
 
-async def strike(arena: Arena, fault: str) -> None:
-    """Let a fault happen, and return when it is over and a server runs; raises `NotFired` and `ServerFailed`."""
+Fault: TypeAlias = Callable[[Arena, Replica], Awaitable[None]]
+
+
+async def strike(arena: Arena, replica: Replica, fault: str) -> None:
+    """Let a fault befall a server, and return when it is over and it runs; raises `NotFired` and `ServerFailed`."""
     kind, _, name = fault.partition("@")
     begin = now()
-    await (_at_failpoint(arena, name, kind) if name else PLAIN[kind](arena))
+    await (_at_failpoint(arena, replica, name, kind) if name else PLAIN[kind](arena, replica))
     arena.history.faults.append(Struck(fault, begin, now()))
     arena.counts[f"faults: {fault}"] += 1
     arena.counts["faults"] += 1
 
 
-async def _at_failpoint(arena: Arena, name: str, action: str) -> None:
+async def _at_failpoint(arena: Arena, replica: Replica, name: str, action: str) -> None:
     nth = 1 if name.startswith(_RARE) else arena.chosen.randint(1, _MOST_MOMENTS)
-    arena.host.arm(name, nth, action)
-    if not await arena.until(lambda: arena.host.has_fired(name)):
+    replica.host.arm(name, nth, "stall" if action in _HOLES else action)
+    if not await arena.until(lambda: replica.host.has_fired(name)):
         raise NotFired(f"{name} was not reached")
     if action in (_KILL, _CRASH):
-        await _after_death(arena)
+        await _after_death(arena, replica)
     elif action == _TERM:
-        await _after_end(arena)
+        await _after_end(arena, replica)
+    elif action == _FREEZE:
+        await _others_go_on(arena, f"while {replica.name} is frozen at {name}")
+        replica.host.running.send(signal.SIGCONT)
+    elif action in _HOLES:
+        await PLAIN[action](arena, replica)
 
 
-async def _kill(arena: Arena) -> None:
+async def _others_go_on(arena: Arena, when: str) -> None:
+    if not arena.are_several:
+        return
+    enough, began = arena.history.acknowledged() + _OTHERS_DO, now()
+    if not await arena.until(lambda: arena.history.acknowledged() >= enough):
+        missing = enough - arena.history.acknowledged()
+        arena.history.find("the_others_go_on", f"{when} {missing} events too few are acknowledged in {now() - began} s")
+
+
+async def _kill(arena: Arena, replica: Replica) -> None:
     await asyncio.sleep(arena.chosen.uniform(0, 0.2))
-    arena.host.running.send(signal.SIGKILL)
-    await _after_death(arena)
+    replica.host.running.send(signal.SIGKILL)
+    await _after_death(arena, replica)
 
 
-async def _after_death(arena: Arena) -> None:
-    code = await arena.host.running.ended()
+async def _after_death(arena: Arena, replica: Replica) -> None:
+    code = await replica.host.running.ended()
     if code != -signal.SIGKILL:
         raise NotFired(f"the server was to be killed, and ended with {code}")
     arena.counts["SIGKILLs"] += 1
     # What retention deletes as the next server starts is seen before.
     await asyncio.to_thread(arena.archive.look)
-    await arena.restart()
+    await replica.restart()
 
 
-async def _terminate(arena: Arena) -> None:
-    arena.host.running.send(signal.SIGTERM)
-    await _after_end(arena)
+async def _terminate(arena: Arena, replica: Replica) -> None:
+    replica.host.running.send(signal.SIGTERM)
+    await _after_end(arena, replica)
 
 
-async def _after_end(arena: Arena) -> None:
-    await _ended(arena)
+async def _after_end(arena: Arena, replica: Replica) -> None:
+    await _ended(arena, replica)
     await asyncio.to_thread(arena.archive.look)
-    await arena.restart()
+    await replica.restart()
 
 
-async def stop(arena: Arena) -> None:
+async def stop(arena: Arena, replica: Replica) -> None:
     """Have the server end by itself."""
-    arena.host.running.send(signal.SIGTERM)
-    await _ended(arena)
+    replica.host.running.send(signal.SIGTERM)
+    await _ended(arena, replica)
 
 
-async def _ended(arena: Arena) -> None:
+async def _ended(arena: Arena, replica: Replica) -> None:
+    running = replica.host.running
     try:
-        code = await arena.host.running.ended(_STOP_SECONDS)
+        code = await running.ended(_STOP_SECONDS)
     except ServerFailed as error:
         arena.history.find("the_server_stops_when_asked", str(error))
-        arena.host.running.close()
+        running.close()
     else:
         if code:
-            arena.history.find("the_server_stops_when_asked", f"it ended with {code}: {arena.host.running.log()}")
+            arena.history.find("the_server_stops_when_asked", f"it ended with {code}: {running.log()}")
 
 
-async def _freeze(arena: Arena) -> None:
-    arena.host.running.send(signal.SIGSTOP)
+async def _freeze(arena: Arena, replica: Replica) -> None:
+    replica.host.running.send(signal.SIGSTOP)
     await asyncio.sleep(arena.chosen.uniform(1.0, 2.0))
-    arena.host.running.send(signal.SIGCONT)
+    await _others_go_on(arena, f"while {replica.name} is frozen")
+    replica.host.running.send(signal.SIGCONT)
 
 
-def _spell(make: Callable[[Arena], Weather]) -> Callable[[Arena], Awaitable[None]]:
+Network: TypeAlias = Callable[[Replica], Sequence[Proxy]]
+"""The proxies that a fault befalls."""
+
+
+def _clients(replica: Replica) -> Sequence[Proxy]:
+    return replica.grpc, replica.http
+
+
+def _database(replica: Replica) -> Sequence[Proxy]:
+    assert replica.between is not None, "its database is a file"
+    return (replica.between,)
+
+
+def _spell(network: Network, make: Callable[[Arena], Weather]) -> Fault:
     """Weather for a while, then fair again or, as likely, every connection is lost."""
 
-    async def passing(arena: Arena) -> None:
-        weather = make(arena)
-        for proxy in (arena.grpc, arena.http):
+    async def passing(arena: Arena, replica: Replica) -> None:
+        weather, proxies = make(arena), network(replica)
+        for proxy in proxies:
             proxy.turn(weather)
         await asyncio.sleep(arena.chosen.uniform(*_SPELL_SECONDS))
+        await _others_go_on(arena, f"while {weather} is around {replica.name}")
         is_cut = arena.chosen.random() < 0.5
-        for proxy in (arena.grpc, arena.http):
+        for proxy in proxies:
             if is_cut:
                 proxy.cut()
             proxy.turn(FAIR)
@@ -152,41 +209,83 @@ def _spell(make: Callable[[Arena], Weather]) -> Callable[[Arena], Awaitable[None
     return passing
 
 
-async def _cut(arena: Arena) -> None:
-    if not arena.grpc.cut() + arena.http.cut():
-        raise NotFired("no connection was there to be cut")
+def _cut(network: Network) -> Fault:
+    async def cut(_: Arena, replica: Replica) -> None:
+        if not sum(proxy.cut() for proxy in network(replica)):
+            raise NotFired("no connection was there to be cut")
+
+    return cut
 
 
-async def _cut_in_frame(arena: Arena) -> None:
-    before = arena.grpc.cuts_made
-    arena.http.cut_in_frame()
+def _cut_in_frame(network: Network) -> Fault:
+    async def cut_in_frame(arena: Arena, replica: Replica) -> None:
+        proxy, *others = network(replica)
+        before = proxy.cuts_made
+        for other in others:
+            other.cut_in_frame()
 
-    def is_cut() -> bool:
-        if arena.grpc.cuts_made == before:
-            # Again each time: clients may have left what they had, and come back meanwhile.
-            arena.grpc.cut_in_frame()
-        return arena.grpc.cuts_made > before
+        def is_cut() -> bool:
+            if proxy.cuts_made == before:
+                # Again each time: clients may have left what they had, and come back meanwhile.
+                proxy.cut_in_frame()
+            return proxy.cuts_made > before
 
-    if not await arena.until(is_cut):
-        raise NotFired("nothing was cut in the middle")
+        if not await arena.until(is_cut):
+            raise NotFired("nothing was cut in the middle")
+
+    return cut_in_frame
 
 
-PLAIN: Final[dict[str, Callable[[Arena], Awaitable[None]]]] = {
+async def _end_backends(arena: Arena, _: Replica) -> None:
+    if not await asyncio.to_thread(arena.database.end_backends, arena.chosen):
+        raise NotFired("no server was connected")
+
+
+async def _crash_database(arena: Arena, _: Replica) -> None:
+    ways = [proxy for replica in arena.replicas for proxy in _database(replica)]
+    for way in ways:
+        way.target = ""
+    await asyncio.to_thread(arena.database.restart)
+    # What retention deletes as soon as it can is seen before.
+    await asyncio.to_thread(arena.archive.look)
+    for way in ways:
+        way.target = arena.database.address
+
+
+def _spoilt(network: Network, name: str) -> dict[str, Fault]:
+    """Everything that may befall a network, by its name."""
+    return {
+        f"{name}cut": _cut(network),
+        f"{name}cut in frame": _cut_in_frame(network),
+        f"{name}delay": _spell(network, lambda arena: Weather(delay=arena.chosen.uniform(0.01, 0.1))),
+        f"{name}trickle": _spell(network, lambda arena: Weather(trickle=arena.chosen.randrange(50, 500))),
+        f"{name}hole up": _spell(network, lambda _: Weather(holes=frozenset({UP}))),
+        f"{name}hole down": _spell(network, lambda _: Weather(holes=frozenset({DOWN}))),
+    }
+
+
+_OF_SERVERS: Final[dict[str, Fault]] = {
     _KILL: _kill,
     _TERM: _terminate,
     "stop": _freeze,
-    "cut": _cut,
-    "cut in frame": _cut_in_frame,
-    "delay": _spell(lambda arena: Weather(delay=arena.chosen.uniform(0.01, 0.1))),
-    "trickle": _spell(lambda arena: Weather(trickle=arena.chosen.randrange(50, 500))),
-    "hole up": _spell(lambda _: Weather(holes=frozenset({UP}))),
-    "hole down": _spell(lambda _: Weather(holes=frozenset({DOWN}))),
+    **_spoilt(_clients, ""),
 }
+_OF_DATABASES: Final[dict[str, Fault]] = {
+    "database crash": _crash_database,
+    "database ends connections": _end_backends,
+    **_spoilt(_database, "database "),
+}
+PLAIN: Final[dict[str, Fault]] = {**_OF_SERVERS, **_OF_DATABASES}
 
 KILLS: Final[Sequence[str]] = (_KILL, *(f"kill@{name}" for name in FAILPOINTS if not name.startswith("copy.")))
 STALLS: Final[Sequence[str]] = tuple(f"stall@{name}" for name in _STALLABLE)
 CRASHES: Final[Sequence[str]] = ("crash@write.before_begin", "crash@write.after_head", "term@write.after_begin")
 FAILURES: Final[Sequence[str]] = tuple(f"fail@{name}" for name in _FAILABLE)
-OTHERS: Final[Sequence[str]] = tuple(PLAIN)
-FAULTS: Final[Sequence[str]] = (*KILLS, *[_KILL] * _RANDOM_KILLS, *OTHERS, *STALLS, *CRASHES, *FAILURES)
-"""Every fault there is; most of them are kills."""
+FREEZES: Final[Sequence[str]] = tuple(f"freeze@{name}" for name in _FREEZABLE)
+HOLES: Final[Sequence[str]] = tuple(f"{hole}@write.after_head" for hole in _HOLES)
+_ANYWHERE: Final[Sequence[str]] = (*KILLS, *_OF_SERVERS, *STALLS, *CRASHES, *FAILURES)
+FAULTS: Final[dict[str, tuple[str, ...]]] = {
+    engines.SQLITE: (*_ANYWHERE, *[_KILL] * _RANDOM_KILLS),
+    engines.POSTGRES: (*_ANYWHERE, *[_KILL] * _RANDOM_KILLS_OF_A_REPLICA, *_OF_DATABASES, *FREEZES, *HOLES),
+}
+"""Every fault there is, by engine; most of them are kills."""

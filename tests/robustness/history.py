@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import time
+from bisect import bisect_left, bisect_right
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -143,6 +145,13 @@ class History:
     def acknowledged(self) -> int:
         """How many events were acknowledged, each as often as it was."""
         return sum(len(attempt.facts) for attempt in self.attempts if attempt.acknowledged)
+
+    def silence(self, since: float, until: float) -> float:
+        """The longest time within which nothing was acknowledged, of all that have a part between these two."""
+        ends = sorted(attempt.end for attempt in self.attempts if attempt.acknowledged)
+        first, last = bisect_right(ends, since), bisect_left(ends, until)
+        shown = [*ends[max(0, first - 1) : last + 1], *([until] if last == len(ends) else [])]
+        return max((later - earlier for earlier, later in pairwise(shown)), default=until - since)
 
     def wall_time(self, at: float) -> int:
         """A time of the monotonic clock as servers tell it, a moment late at most: in microseconds since 1970."""

@@ -95,17 +95,16 @@ class Process:
 
 
 class Host:
-    """Runs one server at a time on one file. `code` is the folder that holds the `msgstate_server` to run."""
+    """Runs one server at a time on one store. `code` is the folder that holds the `msgstate_server` to run."""
 
     def __init__(
-        self, folder: Path, settings: Mapping[str, Any], tuning: Mapping[str, Any], code: Path | None = None
+        self, folder: Path, store: str, settings: Mapping[str, Any], tuning: Mapping[str, Any], code: Path | None = None
     ) -> None:
-        self.store = folder / "msgstate.db"
         self.fired = folder / "fired"
         self._folder = folder
         self._code = code
         self._config = folder / "config.json"
-        addresses = {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "store": f"sqlite:///{self.store}"}
+        addresses = {"grpc": "127.0.0.1:0", "http": "127.0.0.1:0", "store": store}
         config = {"settings": addresses | dict(settings), "tuning": dict(tuning), "fired": str(self.fired)}
         self._config.write_text(json.dumps(config))
         self.processes: list[Process] = []

@@ -33,9 +33,9 @@ from msgstate_server.store.check import Summary, check
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore
 from tests.acceptance.server_process import ServerProcess, write_config
 from tests.builders import append, event
-from tests.robustness.archive import connect
 from tests.robustness.power_server import STATUS_SECONDS
 from tests.robustness.power_trace import DiskModel, Kind, Record, read_trace
+from tests.robustness.tables import connect
 from tests.rpc.running import DEADLINE, Client, connected, eventually
 from tests.rpc.samples import ACCEPTED, DELIVERED, OPENED, SENT
 from tests.webhooks.samples import cloudmailin_event

@@ -30,6 +30,7 @@ class Proxy:
 
     def __init__(self, chosen: random.Random) -> None:
         self.target = ""
+        """Where to; while it is empty, every new connection is refused."""
         self.address = ""
         self._chosen = chosen
         self._weather = FAIR
@@ -50,8 +51,8 @@ class Proxy:
 
     async def close(self) -> None:
         """End everything."""
-        assert self._server is not None
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         self.cut()
         for task in self._passing:
             task.cancel()
@@ -79,6 +80,9 @@ class Proxy:
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self.target.rpartition(":")
+        if not port:
+            writer.transport.abort()
+            return
         try:
             far_reader, far_writer = await asyncio.open_connection(host, int(port))
         except OSError:

@@ -11,15 +11,18 @@ import httpx
 
 from msgstate.v1 import event_service_pb2 as pb
 from msgstate.v1 import event_service_pb2_grpc
-from tests.robustness.clients import CALL_SECONDS, PAUSE_SECONDS, connected, pause, retry_seconds, status_of
+from tests.robustness.clients import CALL_SECONDS, PAUSE_SECONDS, Servers, pause, retry_seconds, status_of
 from tests.robustness.history import Attempt, Fact, History, now
 from tests.robustness.mail import Mail, webhook, write_event
 from tests.robustness.server import CREDENTIALS
 
 _LARGEST_BATCH: Final = 24
+_SMALL_BATCH: Final = 4
 _BATCHES_OF_A_STREAM: Final = 12
 _STREAM_SECONDS: Final = 10.0
 _BETWEEN_BATCHES: Final = 0.12
+_WANDERING: Final = 0.1
+"""The share of batches before which a publisher goes to another server."""
 _ACCEPTED: Final = pb.DISPOSITION_ACCEPTED
 
 Stub: TypeAlias = "event_service_pb2_grpc.EventServiceAsyncStub"
@@ -61,24 +64,29 @@ class Publisher:
 class Calling(Publisher):
     """Publishes a batch a call."""
 
-    async def run(self, address: str, stopping: asyncio.Event) -> None:
+    async def run(self, servers: Servers, stopping: asyncio.Event) -> None:
         """Publish until told to stop."""
-        async with connected(address) as channel:
-            stub = event_service_pb2_grpc.EventServiceStub(channel)
+        async with servers.connected():
             while not stopping.is_set():
-                facts = self.batch()
-                while not await self.publish(stub, facts):
-                    pass
+                servers.wander(_WANDERING)
+                await self.publish_once(servers)
                 await pause(stopping, _BETWEEN_BATCHES)
 
-    async def publish(self, stub: Stub, facts: tuple[Fact, ...]) -> bool:
+    async def publish_once(self, servers: Servers) -> None:
+        """Publish one batch, again and again until it is acknowledged."""
+        facts = self.batch()
+        while not await self.publish(servers, facts):
+            servers.move()
+
+    async def publish(self, servers: Servers, facts: tuple[Fact, ...]) -> bool:
         """One attempt; gives whether it was acknowledged."""
+        stub: Stub = event_service_pb2_grpc.EventServiceStub(servers.channel)
         request = pb.PublishEventsRequest()
         for fact in facts:
             write_event(request.events.add(), fact)
         attempt = self.begin(facts)
         try:
-            response = await stub.PublishEvents(request, timeout=CALL_SECONDS, wait_for_ready=True)
+            response = await stub.PublishEvents(request, timeout=CALL_SECONDS, wait_for_ready=not servers.are_several)
         except grpc.aio.AioRpcError as error:
             self.failed(attempt, status_of(error))
             await asyncio.sleep(retry_seconds(error))
@@ -92,28 +100,53 @@ class Calling(Publisher):
         return True
 
 
+class Doubling(Calling):
+    """Publishes each batch to two servers at once, as one does who cannot wait for the first to fail.
+
+    Small ones, since a batch that names a new recipient has the second server wait before it looks at anything.
+    """
+
+    def batch(self) -> tuple[Fact, ...]:
+        """The next events."""
+        return self._mail.batch(self._provider, self._chosen.randrange(1, _SMALL_BATCH), self._sent)
+
+    async def publish_once(self, servers: Servers) -> None:
+        """Publish one batch, again and again until it is acknowledged by either."""
+        facts = self.batch()
+        while True:
+            attempts = []
+            for _ in range(2):
+                attempts.append(asyncio.create_task(self.publish(servers, facts)))
+                # It takes its channel before it first waits.
+                await asyncio.sleep(0)
+                servers.move()
+            if any(await asyncio.gather(*attempts)):
+                return
+
+
 class Streaming(Publisher):
     """Publishes batches over streams of some length; what was not acknowledged goes into the next stream."""
 
-    async def run(self, address: str, stopping: asyncio.Event) -> None:
+    async def run(self, servers: Servers, stopping: asyncio.Event) -> None:
         """Publish until told to stop."""
         left: deque[tuple[Fact, ...]] = deque()
-        async with connected(address) as channel:
-            stub = event_service_pb2_grpc.EventServiceStub(channel)
+        async with servers.connected():
             while left or not stopping.is_set():
                 while not stopping.is_set() and len(left) < _BATCHES_OF_A_STREAM:
                     left.append(self.batch())
-                await self._stream(stub, left)
+                servers.wander(_WANDERING)
+                await self._stream(servers, left)
 
     async def _stream(
         self,
-        stub: Stub,
+        servers: Servers,
         left: deque[tuple[Fact, ...]],
     ) -> None:
+        stub: Stub = event_service_pb2_grpc.EventServiceStub(servers.channel)
         waiting: deque[Attempt] = deque()
         over = asyncio.Event()
         requests = self._requests(list(left), waiting, over)
-        call = stub.StreamEvents(requests, timeout=_STREAM_SECONDS, wait_for_ready=True)
+        call = stub.StreamEvents(requests, timeout=_STREAM_SECONDS, wait_for_ready=not servers.are_several)
         try:
             async for response in call:
                 attempt = waiting.popleft()
@@ -123,6 +156,7 @@ class Streaming(Publisher):
             over.set()
             for attempt in waiting:
                 self.failed(attempt, status_of(error))
+            servers.move()
             await asyncio.sleep(retry_seconds(error))
         finally:
             over.set()
@@ -145,22 +179,21 @@ class Streaming(Publisher):
 class Posting(Publisher):
     """Posts webhooks as CloudMailin does."""
 
-    async def run(self, address: str, stopping: asyncio.Event) -> None:
+    async def run(self, servers: Servers, stopping: asyncio.Event) -> None:
         """Post until told to stop."""
         user, _, password = CREDENTIALS.partition(":")
-        async with httpx.AsyncClient(
-            base_url=f"http://{address}", auth=(user, password), timeout=CALL_SECONDS, trust_env=False
-        ) as client:
+        async with httpx.AsyncClient(auth=(user, password), timeout=CALL_SECONDS, trust_env=False) as client:
             while not stopping.is_set():
+                servers.wander(_WANDERING)
                 facts = self.batch()
-                while not await self._post(client, facts):
-                    pass
+                while not await self._post(client, servers, facts):
+                    servers.move()
                 await pause(stopping, _BETWEEN_BATCHES)
 
-    async def _post(self, client: httpx.AsyncClient, facts: tuple[Fact, ...]) -> bool:
+    async def _post(self, client: httpx.AsyncClient, servers: Servers, facts: tuple[Fact, ...]) -> bool:
         attempt = self.begin(facts)
         try:
-            response = await client.post("/webhooks/cloudmailin", json=webhook(facts))
+            response = await client.post(f"http://{servers.address}/webhooks/cloudmailin", json=webhook(facts))
         except httpx.HTTPError as error:
             self.failed(attempt, type(error).__name__)
         else:

@@ -1,4 +1,4 @@
-"""Campaigns: traffic, then a fault, then recovery, again and again on one file; in the end the judge."""
+"""Campaigns: traffic, then a fault, then recovery, again and again on one log; in the end the judge."""
 
 import asyncio
 import json
@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tests.acceptance.server_process import environment
-from tests.robustness.arena import LOG_SECONDS, STATUS_SECONDS, Arena, opened
+from tests.robustness import engines
+from tests.robustness.arena import Arena, opened
+from tests.robustness.engines import Database
 from tests.robustness.faults import FAULTS, NotFired, stop, strike
 from tests.robustness.history import Finding, now
 from tests.robustness.host import ROOT, ServerFailed
 from tests.robustness.judge import Case, judge
-from tests.robustness.model import Model, Periods
+from tests.robustness.model import Model
+from tests.robustness.replica import Replica
 from tests.robustness.report import Report
-from tests.robustness.server_log import faults_in
+from tests.robustness.server_log import deadlocks_in, faults_in
 from tests.robustness.statuses import statuses
 from tests.robustness.watchers import COMPACTED
 
@@ -29,11 +32,10 @@ ENOUGH_TOLD: Final = 100
 PATIENCE_SECONDS: Final = 30.0
 """Long enough for machines that are busy with something else."""
 _POLL_SECONDS: Final = 0.05
-_PERIODS: Final = Periods(LOG_SECONDS * 1_000_000, STATUS_SECONDS * 1_000_000)
 
 
 class Plan(NamedTuple):
-    """What a campaign does: these faults in random order, all of them before any comes again.
+    """What a campaign does: these faults in random order, all of them before any comes again; none names all there are.
 
     It begins no cycle after so many seconds or cycles, whichever comes first. `folder` must be empty: the file, the
     servers' logs and, where anything is found, the whole record are written there. What must happen and does not within
@@ -44,9 +46,10 @@ class Plan(NamedTuple):
     seed: int = 1
     seconds: float = 45.0
     cycles: int = sys.maxsize
-    faults: tuple[str, ...] = tuple(FAULTS)
+    faults: tuple[str, ...] = ()
     patience: float = PATIENCE_SECONDS
     stop_at_first: bool = False
+    engine: str = engines.SQLITE
 
 
 async def campaign(plan: Plan, code: Path | None = None) -> Report:
@@ -61,7 +64,17 @@ async def campaign(plan: Plan, code: Path | None = None) -> Report:
     Such a run takes about a second a cycle, and four more. Where the traffic before a fault was too thin, the fault did
     not happen, or the last write did not succeed, that is a finding too.
     """
-    async with opened(plan.folder, plan.seed, code, plan.patience) as arena:
+    async with engines.opened(plan.engine, plan.folder) as database:
+        arena = await _run(plan, database, code)
+        report = await asyncio.to_thread(_judged, arena)
+    if report.findings:
+        arena.history.save(plan.folder / "record")
+    return report
+
+
+async def _run(plan: Plan, database: Database, code: Path | None) -> Arena:
+    """Everything but the judgement; no server runs any more."""
+    async with opened(plan.folder, database, plan.seed, code, plan.patience) as arena:
         try:
             await _cycles(arena, plan)
             if not _has_enough(arena, plan):
@@ -72,10 +85,7 @@ async def campaign(plan: Plan, code: Path | None = None) -> Report:
             arena.history.find("last_write_succeeds", str(error))
         except ServerFailed as error:
             arena.history.find("the_server_comes_back", str(error))
-    report = await asyncio.to_thread(_judged, arena)
-    if report.findings:
-        arena.history.save(plan.folder / "record")
-    return report
+    return arena
 
 
 async def _cycles(arena: Arena, plan: Plan) -> None:
@@ -84,7 +94,7 @@ async def _cycles(arena: Arena, plan: Plan) -> None:
         if now() - began > plan.seconds or _has_enough(arena, plan):
             return
         if not deck:
-            deck = _dealt(plan.faults, arena.chosen)
+            deck = _dealt(plan.faults or FAULTS[plan.engine], arena.chosen)
         await _cycle(arena, deck.pop())
 
 
@@ -104,24 +114,31 @@ async def _cycle(arena: Arena, fault: str) -> None:
     if not await arena.until(lambda: arena.history.acknowledged() >= acknowledged and arena.history.told >= told):
         missing = acknowledged - arena.history.acknowledged(), told - arena.history.told
         arena.history.find("traffic_is_thick_enough", f"{missing} events acknowledged and told too few before {fault}")
-    await strike(arena, fault)
-    await _write(arena, f"after {fault}")
+    replica, since = arena.any_replica(), now()
+    await strike(arena, replica, fault)
+    until = now()
+    await _write(arena, replica, f"after {fault}")
+    if arena.are_several:
+        what = f"nothing is acknowledged by any replica: {fault.partition('@')[0]}"
+        arena.longest[what] = max(arena.longest.get(what, 0.0), arena.history.silence(since, until))
     arena.counts["cycles survived"] += 1
 
 
-async def _write(arena: Arena, when: str) -> int:
+async def _write(arena: Arena, replica: Replica, when: str) -> int:
     try:
-        return await arena.write()
+        return await arena.write(replica)
     except TimeoutError:
-        raise TimeoutError(f"nothing could be written {when}: {arena.host.running.log()[-2_000:]}") from None
+        raise TimeoutError(f"nothing could be written {when}: {replica.host.running.log()[-2_000:]}") from None
 
 
 async def _finale(arena: Arena, plan: Plan) -> None:
-    """The last write succeeds, every watcher comes to it, and the server ends as it should."""
+    """The last write succeeds, every watcher comes to it, and the servers end as they should."""
     await arena.end_traffic()
-    position = await _write(arena, "in the end")
+    position = 0
+    for replica in arena.replicas:
+        position = await _write(arena, replica, "in the end")
     if not await arena.until(lambda: arena.archive.last.position >= position):
-        arena.history.find("last_write_succeeds", f"the file ends before {position}, which was acknowledged")
+        arena.history.find("last_write_succeeds", f"the log ends before {position}, which was acknowledged")
     if _has_enough(arena, plan):
         return
     await arena.until(lambda: all(watcher.covers(position) for watcher in arena.watchers))
@@ -129,29 +146,32 @@ async def _finale(arena: Arena, plan: Plan) -> None:
         if not watcher.covers(position):
             arena.history.find("watchers_converge", f"{watcher.habit.name} does not come to {position}")
     await arena.end_watches()
-    await _empty(arena)
-    await stop(arena)
+    for replica in arena.replicas:
+        await _empty(arena, replica)
+        await stop(arena, replica)
 
 
-async def _empty(arena: Arena) -> None:
+async def _empty(arena: Arena, replica: Replica) -> None:
     """Nothing runs in the server for clients that have left."""
     deadline = now() + arena.patience
-    while (tasks := await arena.host.tasks()) > arena.idle_tasks:
+    while (tasks := await replica.host.tasks()) > replica.idle_tasks:
         if now() > deadline:
-            what = f"{tasks} tasks run when all clients have left, {arena.idle_tasks} before they came"
+            what = f"{tasks} tasks run when all clients have left, {replica.idle_tasks} before they came"
             arena.history.find("nothing_runs_for_those_who_left", what)
             return
         await asyncio.sleep(_POLL_SECONDS)
 
 
 def _judged(arena: Arena) -> Report:
-    """Hold the record against the file, which no server has open any more."""
-    archive, history = arena.archive, arena.history
+    """Hold the record against the log, on which no server runs any more."""
+    archive, history, database = arena.archive, arena.history, arena.database
+    hosts = [replica.host for replica in arena.replicas]
     archive.look()
     retained = {entry.position: entry for entry in archive.retained()}
-    model = Model(archive, _PERIODS)
-    findings = judge(Case(history, model, retained, list(statuses(arena.host.store))))
-    findings += [*_check(arena.host.store), *faults_in(arena.host.log())]
+    model = Model(archive, database.periods)
+    findings = judge(Case(history, model, retained, list(statuses(database.tables))))
+    findings += [*_check(database.url), *faults_in("\n".join(host.log() for host in hosts))]
+    findings += deadlocks_in(database.log())
     if archive.unseen:
         # What nobody saw in time cannot be held against anything: the rules then say less than they seem to.
         what = f"retention removed {len(archive.unseen)} events before they were seen"
@@ -172,15 +192,15 @@ def _judged(arena: Arena) -> Report:
             "watch rows": sum(len(response.rows) for response in responses),
             "reads": len(history.reads),
             "recipients": len(model.last_lives),
-            "server processes": len(arena.host.processes),
+            "server processes": sum(len(host.processes) for host in hosts),
         }
     )
-    return Report(counts, findings)
+    return Report(counts, findings, longest=arena.longest)
 
 
-def _check(store: Path) -> list[Finding]:
+def _check(store: str) -> list[Finding]:
     """What `msgstate check` has to say."""
-    command = [sys.executable, "-m", "msgstate_server", "check", "--store", f"sqlite:///{store}", "--json"]
+    command = [sys.executable, "-m", "msgstate_server", "check", "--store", store, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment())
     *told, _ = [*map(json.loads, done.stdout.splitlines()), None] if done.returncode else [None]
     if done.returncode and not told:

@@ -6,8 +6,8 @@ It is `msgstate serve` but for sizes so small that what is rare becomes common, 
 how many tasks it runs. It ends when the input ends. Which msgstate it is, PYTHONPATH decides.
 
 Actions: `kill` sends itself SIGKILL, `stall` stops the thread that comes by for STALL_SECONDS, `crash` is both, the
-kill behind the stall, `term` a SIGTERM between two stalls, `fail` an error of the disk. Before any of them the
-failpoint's name is written to the file `fired`.
+kill behind the stall, `term` a SIGTERM between two stalls, `freeze` a SIGSTOP, `fail` an error of the disk. Before any
+of them the failpoint's name is written to the file `fired`.
 """
 
 import asyncio
@@ -17,9 +17,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import asyncpg
 import click
 import msgspec
 
@@ -49,8 +51,9 @@ class Config(msgspec.Struct):
 class Orders:
     """Lines on standard input, obeyed as they come."""
 
-    def __init__(self, fired: Path) -> None:
+    def __init__(self, fired: Path, store: str) -> None:
         self._fired = fired
+        self._store = store
         self._rest = b""
 
     def wait_for_start(self) -> None:
@@ -81,7 +84,7 @@ class Orders:
 
     def _arm(self, name: str, nth: str, action: str) -> None:
         times = itertools.count(1)
-        act = _ACTIONS[action]
+        act = partial(_fail, self._store) if action == "fail" else _ACTIONS[action]
 
         def reached() -> None:
             if next(times) == int(nth):
@@ -110,8 +113,14 @@ def _term() -> None:
     _stall()
 
 
-def _fail() -> None:
-    raise sqlite.OperationalError("disk I/O error")
+def _freeze() -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def _fail(store: str) -> None:
+    if store.startswith("sqlite:"):
+        raise sqlite.OperationalError("disk I/O error")
+    raise asyncpg.PostgresIOError("could not write")
 
 
 _ACTIONS: Final[dict[str, Callable[[], None]]] = {
@@ -119,7 +128,7 @@ _ACTIONS: Final[dict[str, Callable[[], None]]] = {
     "stall": _stall,
     "crash": _crash,
     "term": _term,
-    "fail": _fail,
+    "freeze": _freeze,
 }
 
 
@@ -141,7 +150,7 @@ def main() -> None:
     """Wait for the order to start, then serve."""
     config = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=Config)
     configure_logging()
-    orders = Orders(Path(config.fired))
+    orders = Orders(Path(config.fired), config.settings["store"])
     orders.wait_for_start()
     asyncio.run(_serve(config, orders))
 

@@ -8,6 +8,7 @@ from msgstate_server.domain.events import EventType
 from msgstate_server.store.opening import open_store
 from tests.builders import append, event
 from tests.robustness.archive import Archive
+from tests.robustness.tables import SqliteTables
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -21,7 +22,7 @@ async def filled(file: Path, count: int) -> Archive:
     for number in range(count):
         await append(store, event(EventType.SENT, message_id=f"m{number}"))
     await store.close()
-    archive = Archive(file)
+    archive = Archive(SqliteTables(file))
     archive.look()
     return archive
 
@@ -60,7 +61,7 @@ async def test_hole_in_the_log_is_found(tmp_path: Path, rule: str, statement: st
     archive = await filled(tmp_path / "a.db", 3)
 
     change(tmp_path / "a.db", statement)
-    fresh = Archive(tmp_path / "a.db")
+    fresh = Archive(SqliteTables(tmp_path / "a.db"))
     fresh.look()
 
     assert [] == rules(archive)
@@ -84,7 +85,7 @@ async def test_rows_that_nobody_saw_are_counted(tmp_path: Path) -> None:
 
     change(tmp_path / "a.db", "DELETE FROM event WHERE position <= 2")
     change(tmp_path / "a.db", "UPDATE head SET floor = 2")
-    archive = Archive(tmp_path / "a.db")
+    archive = Archive(SqliteTables(tmp_path / "a.db"))
     archive.look()
 
     assert ([], {1, 2}) == (rules(archive), archive.unseen)

@@ -19,6 +19,7 @@ from tests.robustness.judge import RULES, Case, judge
 from tests.robustness.model import Model, Periods
 from tests.robustness.rows import TOKEN, Name, Wanted, row_of
 from tests.robustness.server_log import faults_in
+from tests.robustness.tables import SqliteTables
 from tests.robustness.watchers import COMPACTED
 
 LOG_ID: Final = b"l" * 16
@@ -39,7 +40,7 @@ class World:
 
     def __init__(self, facts: tuple[Fact, ...] = FACTS) -> None:
         self.statuses: dict[Name, RecipientStatus] = {}
-        self.archive = Archive(Path("nowhere"))
+        self.archive = Archive(SqliteTables(Path("nowhere")))
         for position, fact in enumerate(facts, start=1):
             self._append(position, fact)
         self.retained = dict(self.archive.entries)

@@ -8,6 +8,7 @@ import pytest
 from tests.robustness import faults, run
 from tests.robustness.arena import Arena
 from tests.robustness.host import Host
+from tests.robustness.replica import Replica
 from tests.robustness.report import Report
 from tests.robustness.run import Plan, campaign
 
@@ -75,8 +76,8 @@ async def test_too_little_traffic_fails_the_run(tmp_path: Path, monkeypatch: pyt
 async def test_a_server_that_takes_no_more_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A run fails where nothing can be written after a fault."""
 
-    async def freeze(arena: Arena) -> None:
-        arena.host.running.send(signal.SIGSTOP)
+    async def freeze(_: Arena, replica: Replica) -> None:
+        replica.host.running.send(signal.SIGSTOP)
 
     monkeypatch.setitem(faults.PLAIN, "stop", freeze)
 

@@ -18,8 +18,8 @@ from msgstate_server.store.sqlite import SqliteStore, SqliteUpkeep
 from tests.acceptance.server_process import ServerProcess
 from tests.acceptance.test_restart import EARLIEST, check
 from tests.builders import append, numbered
-from tests.robustness.archive import connect
 from tests.robustness.storage import change, server_on
+from tests.robustness.tables import connect
 from tests.rpc.running import DEADLINE, Client, connected, serving
 from tests.rpc.samples import DELIVERED, SENT, event, told
 

@@ -22,7 +22,7 @@ _LATE: Final = 20.0
 _REASONS: Final = {
     "UNAVAILABLE": ("",),
     "UNAVAILABLE/DRAINING": ("term",),
-    "UNAVAILABLE/STORE_UNAVAILABLE": ("fail",),
+    "UNAVAILABLE/STORE_UNAVAILABLE": ("fail", "database"),
 }
 """The faults with which a stream may end, by its end."""
 

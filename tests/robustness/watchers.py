@@ -11,12 +11,14 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
 from tests.robustness.archive import Archive
-from tests.robustness.clients import PAUSE_SECONDS, connected, pause, retry_seconds, status_of
+from tests.robustness.clients import PAUSE_SECONDS, Servers, pause, retry_seconds, status_of
 from tests.robustness.habits import LONGEST_SILENCE, Habit, Known
 from tests.robustness.history import EARLIEST, NOW, History, Response, Segment, now
 from tests.robustness.rows import Wanted, place, rows_of_entries, rows_of_transitions
 
 COMPACTED: Final = "OUT_OF_RANGE/POSITION_COMPACTED"
+_WANDERING: Final = 0.5
+"""The share of streams before which a watcher goes to another server."""
 LEFT: Final = "LEFT"
 """How a stream ended that its watcher had enough of."""
 
@@ -51,14 +53,14 @@ class Watcher:
         wanted = self.segment.wanted
         return not any(wanted.matches(row) for row in self._archive.between(covered, position))
 
-    async def run(self, address: str, stopping: asyncio.Event) -> None:
+    async def run(self, servers: Servers, stopping: asyncio.Event) -> None:
         """Watch until told to stop; once `stopping` is set, the stream that is open goes on until it is cancelled."""
-        async with connected(address) as channel:
-            stub = message_status_service_pb2_grpc.MessageStatusServiceStub(channel)
+        async with servers.connected():
             while True:
+                servers.wander(_WANDERING)
                 self.segment, seconds = self._begin(), PAUSE_SECONDS
                 try:
-                    await self._follow(stub, self.segment, stopping)
+                    await self._follow(servers, self.segment, stopping)
                 except grpc.aio.AioRpcError as error:
                     self.segment.end, seconds = status_of(error), retry_seconds(error)
                 finally:
@@ -66,6 +68,7 @@ class Watcher:
                 if self.segment.end == COMPACTED:
                     self._last = ""
                 elif self.segment.end != LEFT:
+                    servers.move()
                     await asyncio.sleep(seconds)
 
     def _begin(self) -> Segment:
@@ -78,8 +81,9 @@ class Watcher:
         self._history.segments.append(segment)
         return segment
 
-    async def _follow(self, stub: Stub, segment: Segment, stopping: asyncio.Event) -> None:
-        self._call = call = open_watch(stub, self._request(segment))
+    async def _follow(self, servers: Servers, segment: Segment, stopping: asyncio.Event) -> None:
+        stub = message_status_service_pb2_grpc.MessageStatusServiceStub(servers.channel)
+        self._call = call = open_watch(stub, self._request(segment), waits=not servers.are_several)
         stalls = self._chosen.randrange(*self.habit.responses) // 2
         responses = self._chosen.randrange(*self.habit.responses)
         async for response in call:
@@ -126,11 +130,11 @@ class Watcher:
         return request
 
 
-def open_watch(stub: Stub, request: Request) -> Call:
-    """Open a watch, once the server can be reached: the rpc is the request's."""
+def open_watch(stub: Stub, request: Request, *, waits: bool = True) -> Call:
+    """Open a watch, once the server can be reached where one `waits` for it: the rpc is the request's."""
     if isinstance(request, pb.WatchEventsRequest):
-        return stub.WatchEvents(request, wait_for_ready=True)
-    return stub.WatchTransitions(request, wait_for_ready=True)
+        return stub.WatchEvents(request, wait_for_ready=waits)
+    return stub.WatchTransitions(request, wait_for_ready=waits)
 
 
 def _request(wanted: Wanted) -> Request:

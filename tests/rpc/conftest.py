@@ -1,10 +1,11 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from msgstate_server.app import Service
+from tests.engines import ENGINES, Engine, engine_of
 from tests.rpc.running import Client, connected, serving
 from tests.rpc.watching import EVENTS, TRANSITIONS, Kind
 
@@ -16,10 +17,16 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return found
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """Each engine that a service can have its log in."""
+    yield from engine_of(request)
+
+
 @pytest_asyncio.fixture(loop_scope="session")
-async def service(tmp_path: Path) -> AsyncIterator[Service]:
+async def service(engine: Engine, tmp_path: Path) -> AsyncIterator[Service]:
     """A service with an empty log."""
-    async with serving(tmp_path / "msgstate.db") as running:
+    async with serving(engine.url(tmp_path)) as running:
         yield running
 
 
@@ -31,9 +38,9 @@ async def client(service: Service) -> AsyncIterator[Client]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def shared_service(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
+async def shared_service(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Service]:
     """One service for all of a module's tests, whose messages must differ."""
-    async with serving(tmp_path_factory.mktemp("shared") / "msgstate.db") as running:
+    async with serving(engine.url(tmp_path_factory.mktemp("shared"))) as running:
         yield running
 
 

@@ -72,11 +72,10 @@ async def following(call: WatchCall) -> pb.WatchTransitionsResponse:
 
 
 @asynccontextmanager
-async def serving(database: Path, tuning: Tuning = Tuning()) -> AsyncIterator[Service]:  # noqa: B008  (immutable)
-    """A service on this file, stopped in the end."""
-    service = Service(
-        Settings(store=f"sqlite:///{database}", grpc="127.0.0.1:0", http="127.0.0.1:0", webhooks=SETTINGS), tuning
-    )
+async def serving(store: Path | str, tuning: Tuning = Tuning()) -> AsyncIterator[Service]:  # noqa: B008  (immutable)
+    """A service on this file, or the store of this URL, stopped in the end."""
+    url = f"sqlite:///{store}" if isinstance(store, Path) else store
+    service = Service(Settings(store=url, grpc="127.0.0.1:0", http="127.0.0.1:0", webhooks=SETTINGS), tuning)
     await service.start()
     try:
         yield service

@@ -140,7 +140,7 @@ async def test_the_largest_keys_that_are_all_ambiguous_fit(shared: Client) -> No
     assert "ask for it alone" in response.results[-1].error.message
 
 
-@pytest.mark.parametrize("length", [998, 5_000])
+@pytest.mark.parametrize("length", [998, 1_040])
 async def test_the_largest_malformed_keys_fit(shared: Client, length: int) -> None:
     """Whatever a key holds, it has an answer; of a text longer than an id may be, its first 998 bytes are told."""
     keys = [Key(message_id=f"{number:03}".ljust(length, "m"), provider="é" * (length // 2)) for number in range(500)]

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, NamedTuple
 
 import httpx
@@ -11,6 +11,7 @@ import pytest_asyncio
 
 from msgstate.v1 import event_pb2, status_pb2
 from msgstate_server.app import Service
+from tests.engines import ENGINES, Engine, engine_of
 from tests.rpc.quarantining import listed, payload, show
 from tests.rpc.running import DEADLINE, Client, connected, serving
 from tests.webhooks.samples import clicked, cloudmailin, cloudmailin_event, emailit_v1, emailit_v2, seed
@@ -46,10 +47,17 @@ class Running(NamedTuple):
         return recipient
 
 
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    yield from engine_of(request)
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def running(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    database = tmp_path_factory.mktemp("webhooks") / "msgstate.db"
-    async with serving(database) as service, connected(service.grpc_address) as client:
+async def running(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    async with (
+        serving(engine.url(tmp_path_factory.mktemp("webhooks"))) as service,
+        connected(service.grpc_address) as client,
+    ):
         address = f"http://{service.http_address}"
         async with httpx.AsyncClient(base_url=address, timeout=DEADLINE, trust_env=False) as http:
             yield Running(service, client, http)

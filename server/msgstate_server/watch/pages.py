@@ -68,9 +68,14 @@ class Pages:
         return await asyncio.shield(reading)
 
     def _settle(self, place: _Place, reading: asyncio.Task[Page]) -> None:
-        """Keep neither a failure nor a page that the log may have grown beyond."""
-        if reading.cancelled() or reading.exception() or reading.result().end.position >= self._store.head.position:
+        """Keep neither a failure nor a page that the log may have grown beyond, be it that it covers nothing at all."""
+        if reading.cancelled() or reading.exception() or self._may_grow(place, reading.result()):
             self._recent.pop(place, None)
+
+    def _may_grow(self, place: _Place, page: Page) -> bool:
+        # One that covers nothing is read where the store still shows what the log lost. Kept, it would be found again
+        # and again without a wait in between, and the store would never look.
+        return page.end == place[-1] or page.end.position >= self._store.head.position
 
     async def _read(self, wanted: Wanted, begin: Token, size: int) -> Page:
         entries = await self._store.read_log(begin.position, size, begin.fingerprint)

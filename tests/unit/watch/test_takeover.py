@@ -33,6 +33,10 @@ class TakenOver:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._asked, name)
 
+    def keep_head(self) -> None:
+        """From now on show the head that was seen last, as a store does until it looks again."""
+        self.head: Head = self._asked.head
+
     def take_over(self) -> None:
         """Let the standby answer."""
         self._asked = self._standby
@@ -145,3 +149,22 @@ async def test_who_catches_up_is_told(pair: Pair, clock: Clock) -> None:
         pair.seen.take_over()
         with pytest.raises(HistoryDiverged):
             await everything(stream)
+
+
+async def test_who_comes_to_the_standbys_end_leaves_others_their_turn(pair: Pair) -> None:
+    """A watch that finds nothing where the store still shows the primary's end lets the store look again."""
+    await append(pair.primary, *numbered(5, first=COPIED))
+    async with (
+        running(pair.store, window=1, page=5) as watches,
+        opened(watches, request(max_batch=5, checkpoint_seconds=5.0)) as stream,
+    ):
+        while (await next_batch(stream)).token.position < COPIED - 5:
+            pass
+        pair.seen.keep_head()
+        pair.seen.take_over()
+        while (await next_batch(stream)).token.position < COPIED:
+            pass
+        waiting = asyncio.ensure_future(next_batch(stream))
+        await asyncio.sleep(0.05)
+        await append(pair.standby, *numbered(5, first=COPIED))
+        assert (await waiting).entries[0] == COPIED + 1

@@ -1,0 +1,239 @@
+"""Bugs of servers that share a PostgreSQL: each of them harms what is right where one server runs alone."""
+
+from typing import Final
+
+from tests.robustness.bugs import SHARED, SHARED_FAIL, SHARED_FREEZE, SHARED_RETENTION, Bug, Edit
+
+_WRITER: Final = "store/postgres/writer.py"
+_ENGINE: Final = "store/postgres/engine.py"
+_PLACES: Final = "store/postgres/places.py"
+_QUERIES: Final = "store/postgres/queries.sql"
+_TAKE: Final = """    UPDATE head SET position = position + $1, commit_time = greatest(commit_time, $2)
+    RETURNING position - $1 AS base, commit_time
+"""
+_APPEND: Final = """        row = await connection.fetchrow(
+            SQL["append"],
+"""
+_TAKE_AWAY: Final = """        async with self._connections.acquired() as other:
+            base = await other.fetchval(
+                "UPDATE head SET position = position + $1 RETURNING position - $1", len(decision.appended)
+            )
+"""
+
+SHARED_BUGS: Final = (
+    Bug(
+        "positions come from a sequence, as those of a `bigserial` do",
+        "positions_are_dense",
+        SHARED_FAIL,
+        [
+            Edit(
+                "store/postgres/schema/0003_pre_initial.sql",
+                "CREATE TABLE head (",
+                "CREATE SEQUENCE position_seq;\n\nCREATE TABLE head (",
+            ),
+            Edit(
+                _QUERIES,
+                _TAKE,
+                """    UPDATE head SET
+        position = greatest(position, $32::bigint + $1), commit_time = greatest(commit_time, $2)
+    RETURNING $32::bigint AS base, commit_time
+""",
+            ),
+            Edit(
+                _WRITER,
+                _APPEND,
+                """        await connection.execute("SELECT pg_advisory_lock(1)")
+        base = await connection.fetchval(
+            "SELECT setval('position_seq', nextval('position_seq') + $1 - 1) - $1", len(decision.appended)
+        )
+        await connection.execute("SELECT pg_advisory_unlock(1)")
+"""
+                + _APPEND,
+            ),
+            Edit(
+                _WRITER,
+                """            *zip(*statuses, strict=True),
+        )
+""",
+                """            *zip(*statuses, strict=True),
+            base,
+        )
+""",
+            ),
+        ],
+    ),
+    Bug(
+        "positions are taken from the head in a transaction of their own",
+        "positions_are_dense",
+        SHARED_FAIL,
+        [
+            Edit(_QUERIES, _TAKE, "    SELECT $32::bigint AS base, $2::bigint AS commit_time, $1::bigint AS count\n"),
+            Edit(
+                _WRITER,
+                _APPEND,
+                _TAKE_AWAY + _APPEND,
+            ),
+            Edit(
+                _WRITER,
+                """            *zip(*statuses, strict=True),
+        )
+""",
+                """            *zip(*statuses, strict=True),
+            base,
+        )
+""",
+            ),
+        ],
+    ),
+    Bug(
+        "keys are read by the statement that locks their recipients",
+        "no_call_fails_for_unknown_reasons",
+        SHARED,
+        [
+            Edit(
+                _WRITER,
+                """        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+    statuses =""",
+                """        # What a statement reads beside what it locks is as it was before it waited for the locks.
+        before = await connection.fetch(SQL["lock_statuses"].replace("FOR NO KEY UPDATE OF s", ""), *hashes)
+        ids = {Identity(row[1], row[2]): row[0] for row in before}
+        keys = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
+        known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
+        await asyncio.sleep(0.02)
+        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+    statuses =""",
+            ),
+            Edit(
+                _WRITER,
+                """    known = await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()
+""",
+                "",
+            ),
+            Edit(_WRITER, "import zlib\n", "import asyncio\nimport zlib\n"),
+        ],
+    ),
+    Bug(
+        "the floor is read before the rows, in a statement of its own",
+        "watches_miss_nothing",
+        SHARED_RETENTION,
+        [
+            Edit(
+                _PLACES,
+                """    rows = await connection.fetch(SQL["read_log"], after, limit + 1)
+    position, floor, floor_fingerprint = rows[0][:3]
+""",
+                """    head = await read_head(connection)
+    position, floor, floor_fingerprint = head.position, head.floor, head.floor_fingerprint
+    await asyncio.sleep(0.1)
+    rows = await connection.fetch(SQL["read_log"], after, limit + 1)
+""",
+            ),
+            Edit(
+                _PLACES,
+                "    if [entry.position for entry in entries] != list(range(after + 1, end + 1)):\n",
+                "    if [entry.position for entry in entries] != sorted(entry.position for entry in entries):\n",
+            ),
+            Edit(
+                _PLACES,
+                "from msgstate_server.domain.errors",
+                "import asyncio\n\nfrom msgstate_server.domain.errors",
+            ),
+        ],
+    ),
+    Bug(
+        "what a server writes is shown before its commit",
+        "tokens_name_their_row",
+        SHARED_FAIL,
+        [
+            Edit(
+                _WRITER,
+                """            failpoint("write.after_head")
+""",
+                """            shown = _written(decision, base - start, commit_time).last
+            if shown is not None:
+                self.show(shown)
+                await asyncio.sleep(0.1)
+            failpoint("write.after_head")
+""",
+            ),
+            Edit(_WRITER, "import zlib\n", "import asyncio\nimport zlib\n"),
+            Edit(
+                _ENGINE,
+                """        self._writer = Writer(self._write, clock)
+""",
+                """        self._writer = Writer(self._write, clock)
+        self._writer.show = lambda last: self._show(msgspec.structs.replace(self._head, **last._asdict()), self._head)
+""",
+            ),
+        ],
+    ),
+    Bug(
+        "a server that waits for the head looks at its own commits alone",
+        "watchers_converge",
+        SHARED,
+        [
+            Edit(
+                _ENGINE,
+                """                await self.read_head()
+            except StoreUnavailable as error:""",
+                """                await self._end.run(places.read_head)
+            except StoreUnavailable as error:""",
+            ),
+            # Retention looks too, where it deleted something.
+            Edit(_ENGINE, "        if step.deleted:\n            await self.read_head()\n", ""),
+        ],
+    ),
+    Bug(
+        "a commit that was not answered counts as made",
+        "acknowledged_events_are_in_the_log",
+        SHARED_FREEZE,
+        [
+            Edit(
+                _WRITER,
+                """        await transaction.commit()
+        failpoint""",
+                """        with suppress(Exception):
+            await transaction.commit()
+        failpoint""",
+            ),
+            Edit(_WRITER, "import zlib\n", "import zlib\nfrom contextlib import suppress\n"),
+        ],
+    ),
+    Bug(
+        "a commit time is what the server's own clock said",
+        "commit_times_never_fall",
+        SHARED_FREEZE,
+        [Edit(_QUERIES, "commit_time = greatest(commit_time, $2)\n", "commit_time = $2\n")],
+    ),
+    Bug(
+        "who stands still within a transaction keeps its locks",
+        "the_others_go_on",
+        SHARED_FREEZE,
+        [
+            Edit(
+                "store/postgres/sessions.py",
+                """    "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
+""",
+                """    "idle_in_transaction_session_timeout": "0",
+""",
+            )
+        ],
+    ),
+    Bug(
+        "the head is locked before the recipients",
+        "nobody_waits_in_a_circle",
+        SHARED_RETENTION,
+        [
+            Edit(
+                _WRITER,
+                """            loaded = await _load(connection, candidates)
+""",
+                """            await connection.execute("SELECT FROM head FOR UPDATE")
+            await asyncio.sleep(0.05)
+            loaded = await _load(connection, candidates)
+""",
+            ),
+            Edit(_WRITER, "import zlib\n", "import asyncio\nimport zlib\n"),
+        ],
+    ),
+)
