@@ -26,7 +26,7 @@ async def replicas(postgres_dsn: str) -> AsyncIterator[tuple[PostgresStore, Post
 async def test_a_commit_that_another_overtakes_is_no_lost_end(
     replicas: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The head stays where it is shown when the answer to an older commit comes late, and whoever waits hears nothing."""
+    """The head stays where it is when the answer to an older commit comes late, and whoever waits hears nothing."""
     one, other = replicas
     committed, overtaken = asyncio.Event(), asyncio.Event()
     write = one._writer.write  # noqa: SLF001

@@ -16,6 +16,7 @@ from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres import compaction, lookups, places
 from msgstate_server.store.postgres.connection import Connections, connect
+from msgstate_server.store.postgres.hosts import Hosts
 from msgstate_server.store.postgres.migrations import migrate
 from msgstate_server.store.postgres.writer import Writer
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
@@ -44,10 +45,11 @@ class PostgresStore:
         self._head = head
         # Each has connections of its own: no question, however long, keeps watches from the log, and nobody who catches
         # up keeps them from what is new.
-        self._write = Connections(url, 2)
-        self._pages = Connections(url, 4)
-        self._history = Connections(url, 2)
-        self._end = Connections(url, 1)
+        hosts = Hosts(url)
+        self._write = Connections(hosts, 2)
+        self._pages = Connections(hosts, 4)
+        self._history = Connections(hosts, 2)
+        self._end = Connections(hosts, 1)
         self._writer = Writer(self._write, clock)
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: set[asyncio.Task[list[list[Outcome]]]] = set()
