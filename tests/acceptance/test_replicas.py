@@ -4,7 +4,7 @@ import asyncio
 import json
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ import pytest
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.store.postgres.sessions import IDLE_SECONDS, SETTINGS
 from tests.acceptance.conftest import StartServer
-from tests.acceptance.replicas import Follower, batch, places, read_log, say, traffic, until
+from tests.acceptance.replicas import places, read_log, say, traffic, until
 from tests.acceptance.server_process import ServerProcess, write_config
 from tests.acceptance.test_restart import check, post, transitions
 from tests.postgres.databases import Databases
@@ -46,7 +46,9 @@ async def test_replicas_answer_for_each_other(server_process: StartServer, postg
         await second.publish(event("m2", DELIVERED))
         for message_id in ("m1", "m1-e", "m2"):
             assert (await first.status(message_id)).status == (await second.status(message_id)).status
-        resumed = await second.watched(pb.WatchTransitionsRequest(resume_token=token), lambda seen: any(places_of(seen)))
+        resumed = await second.watched(
+            pb.WatchTransitionsRequest(resume_token=token), lambda seen: any(places_of(seen))
+        )
 
     assert {each.message_id for each in posted} <= {"m1", "m1-e"}
     assert places_of(resumed) == [(5, "m2", "to@example.com")]
@@ -57,9 +59,7 @@ def places_of(responses: list[pb.WatchTransitionsResponse]) -> list[tuple[int, s
     return places(transitions(responses))
 
 
-async def test_replicas_start_at_once_on_nothing(
-    tmp_path: Path, postgres: Databases, postgres_dsn: str
-) -> None:
+async def test_replicas_start_at_once_on_nothing(tmp_path: Path, postgres: Databases, postgres_dsn: str) -> None:
     """Of several that start at the same moment on an empty database one makes the schema, and all become ready."""
     servers = [
         ServerProcess(postgres_dsn, write_config(tmp_path / f"{number}.toml", postgres_dsn)) for number in range(3)
@@ -188,9 +188,7 @@ async def holding_the_head(dsn: str) -> AsyncIterator[None]:
         connection.terminate()
 
 
-async def test_a_replica_that_stands_still(
-    server_process: StartServer, tmp_path: Path, postgres_dsn: str
-) -> None:
+async def test_a_replica_that_stands_still(server_process: StartServer, tmp_path: Path, postgres_dsn: str) -> None:
     """A replica that is stopped with the head in its hands delays the other by seconds, and later goes on itself."""
     server = server_process(postgres_dsn)
     async with stoppable(tmp_path, postgres_dsn) as still, connected(still.grpc) as asleep:
