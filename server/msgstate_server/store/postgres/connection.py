@@ -44,6 +44,10 @@ _AWAY: Final = (
     asyncpg.PostgresSystemError,
     asyncpg.InternalServerError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    # Where a backup is being restored.
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,
@@ -108,8 +112,8 @@ class Connections:
             try:
                 yield connection
             except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError, TimeoutError):
-                # It leads to a server that is no longer the one to write to, or that is gone without a word and would not
-                # answer to a cancellation either: the next goes to the one that is, and so do all others.
+                # It leads to a server that is no longer the one to write to, or that is gone without a word and would
+                # not answer to a cancellation either: the next goes to the one that is, and so do all others.
                 break_off(connection)
                 await self._pool.expire_connections()
                 raise

@@ -114,8 +114,9 @@ class PostgresStore:
             before = self._head
             try:
                 await self.read_head()
-            except StoreUnavailable as error:
-                self._tell(error)
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is: where nobody looks at the head, watches stand still for ever.
+                self._tell(_as_unavailable(error))
                 seconds = _UNWATCHED_SECONDS
                 continue
             moved = self._head.position != before.position
@@ -274,6 +275,14 @@ class PostgresStore:
         """See `Store`."""
         await asyncio.gather(*self._committing, return_exceptions=True)
         await self._opened.aclose()
+
+
+def _as_unavailable(error: Exception) -> StoreUnavailable:
+    """What those are told who wait for the head."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    _log.error("the head cannot be followed", exc_info=error)
+    return StoreUnavailable("the head cannot be read now; try again later")
 
 
 def _is_undone(before: Head, head: Head) -> bool:
