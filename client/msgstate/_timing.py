@@ -31,15 +31,14 @@ class Deadline:
 class Backoff:
     """Delays that double, jittered so that clients of one lost server do not come back all at once."""
 
-    def __init__(self, addresses: int, longest: float) -> None:
-        self._addresses = addresses
+    def __init__(self, longest: float) -> None:
         self._longest = longest
         self._tries = 0
 
-    def delay(self, wished: float | None) -> float:
-        """Seconds to wait after one more failure, at least what the server wished; none before another address."""
+    def delay(self, wished: float | None, servers: int) -> float:
+        """Seconds to wait after one more failure, at least what the server wished; none before another server."""
         self._tries += 1
-        rounds, rest = divmod(self._tries, self._addresses)
+        rounds, rest = divmod(self._tries, servers)
         if rest:
             return 0.0
         # The exponent is bounded, since a watch is resumed for ever and a float ends somewhere.

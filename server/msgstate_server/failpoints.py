@@ -1,6 +1,7 @@
 """Named places where a test can make this process die, stall or fail; in a server that users run none is armed.
 
-The places are where a crash must not show: between the steps of a write, of retention, and of what a watch sends.
+The places are where a crash must not show: between the steps of a write, of retention, of what a watch sends, and of a
+copy.
 """
 
 from collections.abc import Callable
@@ -36,6 +37,11 @@ FAILPOINTS: Final = (
     "watch.after_send",
     "watch.before_checkpoint",
     "watch.after_checkpoint",
+    "copy.after_begin",
+    "copy.after_batch",
+    "copy.after_standing",
+    "copy.after_proof",
+    "copy.after_finish",
 )
 """Every place there is. One after a step is also the one before the next."""
 

@@ -10,14 +10,14 @@ from tests.acceptance.server_process import ServerProcess, write_config
 class StartServer(Protocol):
     """Starts a server on a store, a new one if none is named; settings go to the top of its file."""
 
-    def __call__(self, store: Path | None = None, **settings: str) -> ServerProcess: ...
+    def __call__(self, store: Path | str | None = None, **settings: str) -> ServerProcess: ...
 
 
 @pytest.fixture
 def server_process(tmp_path: Path) -> Iterator[StartServer]:
     servers: list[ServerProcess] = []
 
-    def start(store: Path | None = None, **settings: str) -> ServerProcess:
+    def start(store: Path | str | None = None, **settings: str) -> ServerProcess:
         number = len(servers)
         path = store or tmp_path / f"msgstate-{number}.db"
         config = write_config(tmp_path / f"server-{number}.toml", path, **settings)

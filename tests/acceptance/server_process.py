@@ -27,9 +27,14 @@ secrets = ["whsec_test"]
 """
 
 
-def write_config(file: Path, store: Path, **settings: str) -> Path:
+def url_of(store: Path | str) -> str:
+    """The URL of a store that is named by its file or by its URL."""
+    return f"sqlite:///{store}" if isinstance(store, Path) else store
+
+
+def write_config(file: Path, store: Path | str, **settings: str) -> Path:
     """Write a server's file: the store, free ports, credentials for both providers; settings win over these."""
-    values = {"store": f"sqlite:///{store}", "grpc": "127.0.0.1:0", "http": "127.0.0.1:0"} | settings
+    values = {"store": url_of(store), "grpc": "127.0.0.1:0", "http": "127.0.0.1:0"} | settings
     # A JSON string is a TOML string.
     file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in values.items()) + CREDENTIALS)
     return file
@@ -69,17 +74,20 @@ def environment(**variables: str) -> dict[str, str]:
 
 
 class ServerProcess:
-    """`msgstate serve` as a process of its own; it can be started again on the same store, at other ports."""
+    """`msgstate serve` as a process of its own; it can be started again on the same store, at other ports.
+
+    The store is named by its file or by its URL.
+    """
 
     def __init__(
         self,
-        store: Path,
+        store: Path | str,
         config: Path,
         arguments: Sequence[str] = (),
         folder: Path | None = None,
         variables: Mapping[str, str] | None = None,
     ) -> None:
-        self.store = store
+        self._store = store
         self.config = config
         self._command = [PYTHON, "-m", "msgstate_server", "serve", "--config", str(config), *arguments]
         self._folder = folder
@@ -93,6 +101,12 @@ class ServerProcess:
     @property
     def pid(self) -> int:
         return self._running().pid
+
+    @property
+    def store(self) -> Path:
+        """The store's file."""
+        assert isinstance(self._store, Path), f"{self._store} is no file"
+        return self._store
 
     def start(self) -> None:
         """Return once the ready line stands on its standard output, the addresses read from it."""

@@ -96,10 +96,10 @@ def test_a_server_that_is_away_is_one_line_and_3(arguments: tuple[str, ...], tmp
     )
 
 
-@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:", "127.0.0.1:70000", ":50051"])
+@pytest.mark.parametrize("address", ["nowhere", "127.0.0.1:", "127.0.0.1:70000", ":50051", "127.0.0.1:1,nowhere"])
 def test_a_server_address_that_is_none_is_a_usage_error(address: str) -> None:
-    """An address that is not HOST:PORT is refused before anything is called."""
+    """An address that is not HOST:PORT, and a list with one, is refused before anything is called."""
     result = run("status", "m1", "--server", address)
 
     assert result.returncode == 2
-    assert "must be HOST:PORT" in result.stderr
+    assert "write HOST:PORT" in result.stderr

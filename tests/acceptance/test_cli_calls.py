@@ -49,6 +49,15 @@ def call(server: ServerProcess, *arguments: str, stdin: str = "") -> subprocess.
     return run(*arguments, stdin=stdin, MSGSTATE_SERVER=server.grpc)
 
 
+@pytest.mark.parametrize("form", ["127.0.0.1:1,{}", "{}, 127.0.0.1:1", "dns:///{}"])
+def test_several_servers_may_be_named(server: ServerProcess, form: str) -> None:
+    """`--server` and its variable take several addresses, also in the words of gRPC; who is away is passed over."""
+    named = form.format(server.grpc)
+
+    for result in (run("status", "order", MSGSTATE_SERVER=named), run("status", "order", "--server", named)):
+        assert (result.returncode, result.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("message_id", ["order", "<order>", "A-1"])
 def test_status_shows_state_recipients_times_and_reasons(server: ServerProcess, message_id: str) -> None:
     """`status` takes an id or an alias and tells the message's state, and of each recipient state, times and why."""

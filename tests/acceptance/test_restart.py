@@ -13,7 +13,7 @@ import pytest
 from msgstate.v1 import event_pb2, log_pb2, status_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 from tests.acceptance.conftest import StartServer
-from tests.acceptance.server_process import environment
+from tests.acceptance.server_process import environment, url_of
 from tests.rpc.running import DEADLINE, Client, connected, eventually
 from tests.rpc.samples import DELIVERED, OPENED, SENT, event, told
 from tests.webhooks.samples import cloudmailin_event, emailit_v2
@@ -29,9 +29,9 @@ def transitions(responses: list[pb.WatchTransitionsResponse]) -> list[log_pb2.Tr
     return [transition for response in responses for transition in response.transitions]
 
 
-def check(store: Path) -> None:
-    """Prove with `msgstate check` that the file agrees with its own log."""
-    command = [sys.executable, "-m", "msgstate_server", "check", "--store", f"sqlite:///{store}"]
+def check(store: Path | str) -> None:
+    """Prove with `msgstate check` that the store, named by its file or its URL, agrees with its own log."""
+    command = [sys.executable, "-m", "msgstate_server", "check", "--store", url_of(store)]
     checked = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False, timeout=60)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 

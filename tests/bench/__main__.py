@@ -3,23 +3,23 @@
 Server and load are processes of their own; they share the machine's cores, so a ratio says more than a rate.
 """
 
-import json
 import os
 import platform
-import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from statistics import median
-from typing import NamedTuple
 
 import pysqlite3.dbapi2 as sqlite
+
+from tests.bench import replicas
+from tests.bench.measuring import Figure, Row, Sample, load, run, serve, started
 
 _REPEATS = 3
 _EVENTS = 200_000
@@ -28,84 +28,6 @@ _WATCHERS = 1_000
 _WATCHED_EVENTS = 20_000
 _GETS = 20_000
 _BATCH_GETS = 100_000
-_STARTING = re.compile(r"grpc=(?P<address>\S+)|^(?P<port>\d+)$")
-
-
-class Sample(NamedTuple):
-    """One run: operations per second, and the server's CPU milliseconds per thousand of them (None without one)."""
-
-    rate: float
-    cpu: float | None
-    p99: float | None
-
-
-class Row(NamedTuple):
-    """One line of the table."""
-
-    name: str
-    ours: list[Sample]
-    limit: list[Sample]
-    target: float
-
-    @property
-    def ratio(self) -> float:
-        """Our median rate over the limit's."""
-        return median(sample.rate for sample in self.ours) / median(sample.rate for sample in self.limit)
-
-
-class Figure(NamedTuple):
-    """One line of the table of what has a bound of its own instead of a limit beside it."""
-
-    name: str
-    values: list[float]
-    unit: str
-    bound: float
-
-
-@contextmanager
-def started(*command: str) -> Iterator[tuple[str, int]]:
-    """A server process: its address and process id; ended when the block ends."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        for line in process.stdout:
-            found = _STARTING.search(line)
-            if found:
-                yield found["address"] or f"127.0.0.1:{found['port']}", process.pid
-                break
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
-
-
-def run(*command: str) -> dict[str, float]:
-    """A script of this folder, to its end: the JSON it prints."""
-    script, *arguments = command
-    done = subprocess.run(
-        [sys.executable, "-m", f"tests.bench.{script}", *arguments], stdout=subprocess.PIPE, check=True, text=True
-    )
-    measured: dict[str, float] = json.loads(done.stdout)
-    return measured
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time that a process has taken."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def load(address: str, pid: int, kind: str, count: int, in_flight: int, *more: str) -> Sample:
-    """Put a load on a server."""
-    before = cpu_seconds(pid)
-    measured = run("load", kind, address, str(count), str(in_flight), *more)
-    cpu = (cpu_seconds(pid) - before) * 1e6 / count
-    return Sample(count / measured["seconds"], cpu, measured.get("p99"))
-
-
-def serve(file: Path) -> tuple[str, ...]:
-    """The command that serves a file."""
-    address = "127.0.0.1:0"
-    return ("-m", "msgstate_server", "serve", "--store", f"sqlite:///{file}", "--grpc", address, "--http", address)
 
 
 def publish(folder: Path) -> Row:
@@ -215,14 +137,24 @@ ROWS: dict[str, Callable[[Path], Row]] = {
     "get": get,
     "batch-get": batch_get,
     "narrow": narrow,
+    **replicas.ROWS,
 }
-FIGURES: dict[str, Callable[[Path], Figure]] = {"ready": ready, "stalled": stalled, "costly": costly}
+FIGURES: dict[str, Callable[[Path], Figure]] = {
+    "ready": ready,
+    "stalled": stalled,
+    "costly": costly,
+    **replicas.FIGURES,
+}
+
+
+TABLES: dict[str, Callable[[], str]] = {"ceiling": replicas.ceiling}
+"""Each measured on its own, and only where it is named."""
 
 
 def _figure_line(figure: Figure) -> str:
     unit, values = figure.unit, figure.values
     return (
-        f"{figure.name:<10} {median(values):>10.2f} {unit:<4} {min(values):>10.2f} to {max(values):.2f} {unit};"
+        f"{figure.name:<15} {median(values):>10.2f} {unit:<4} {min(values):>10.2f} to {max(values):.2f} {unit};"
         f" at most {figure.bound:g} {unit}"
     )
 
@@ -234,7 +166,7 @@ def _line(row: Row) -> str:
     latencies = [sample.p99 * 1000 for sample in row.ours if sample.p99 is not None]
     p99 = f"{median(latencies):.1f} ms" if latencies else "-"
     return (
-        f"{row.name:<10} {ours:>10,.0f}/s {limit:>10,.0f}/s {row.ratio:>7.2f} {row.target:>7.2f}"
+        f"{row.name:<15} {ours:>10,.0f}/s {limit:>10,.0f}/s {row.ratio:>7.2f} {row.target:>7.2f}"
         f" {spread:>7.0%} {p99:>11} {cpu:>8.1f} ms"
     )
 
@@ -243,9 +175,12 @@ def main() -> None:
     """Measure the rows that are named, or all."""
     wanted = sys.argv[1:] or [*ROWS, *FIGURES]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_REPEATS} repeats")  # noqa: T201
-    print("row              ours        limit   ratio  target  spread      p99   CPU per 1,000")  # noqa: T201
+    print("row                   ours        limit   ratio  target  spread      p99   CPU per 1,000")  # noqa: T201
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
+            if name in TABLES:
+                print(TABLES[name](), flush=True)  # noqa: T201
+                continue
             is_row = name in ROWS
             line = _line(ROWS[name](Path(folder))) if is_row else _figure_line(FIGURES[name](Path(folder)))
             print(line, flush=True)  # noqa: T201

@@ -1,4 +1,7 @@
-"""A load generator, as a process of its own: `load publish|stream|get|batch-get ADDRESS COUNT IN_FLIGHT [EVENTS]`.
+"""A load generator, as a process of its own: `load publish|stream|get|batch-get ADDRESSES COUNT IN_FLIGHT [EVENTS]`.
+
+Calls go to each of the addresses, which are separated by commas, so many at a time.
+
 
 It prints the seconds that all calls took and, of calls that have one answer, the 99th percentile, as JSON.
 """
@@ -8,6 +11,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import AsyncExitStack
 
 import grpc
 
@@ -20,14 +24,17 @@ _GET = "/msgstate.v1.MessageStatusService/GetMessageStatus"
 _BATCH_GET = "/msgstate.v1.MessageStatusService/BatchGetMessageStatuses"
 
 
-async def run(address: str, method: str, bodies: Sequence[bytes], in_flight: int) -> dict[str, float]:
+async def run(addresses: str, method: str, bodies: Sequence[bytes], in_flight: int) -> dict[str, float]:
     """Make all calls, so many at a time; seconds in all, and the latencies' 99th percentile."""
-    async with grpc.aio.insecure_channel(address) as channel:
-        call: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(method)
-        await call(bodies[0])
+    async with AsyncExitStack() as opened:
+        calls: list[grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = []
+        for address in addresses.split(","):
+            channel = await opened.enter_async_context(grpc.aio.insecure_channel(address))
+            calls.append(channel.unary_unary(method))
+            await calls[-1](bodies[0])
         latencies: list[float] = []
 
-        async def work(queue: Iterator[bytes]) -> None:
+        async def work(call: "grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]", queue: Iterator[bytes]) -> None:
             for body in queue:
                 started = time.perf_counter()
                 await call(body)
@@ -35,7 +42,7 @@ async def run(address: str, method: str, bodies: Sequence[bytes], in_flight: int
 
         queue = iter(bodies)
         started = time.perf_counter()
-        await asyncio.gather(*(work(queue) for _ in range(in_flight)))
+        await asyncio.gather(*(work(call, queue) for call in calls for _ in range(in_flight)))
         seconds = time.perf_counter() - started
     latencies.sort()
     return {"seconds": seconds, "p99": latencies[len(latencies) * 99 // 100]}

@@ -22,7 +22,7 @@ import grpc
 
 from msgstate.v1 import event_service_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
-from tests.bench.__main__ import serve, started
+from tests.bench.measuring import serve, started
 from tests.bench.workload import event
 
 _CHANNELS: Final = 10

@@ -5,10 +5,10 @@ import pytest
 from msgstate._timing import Backoff, Deadline
 
 
-def delays(count: int, addresses: int = 1, longest: float = 5, wished: float | None = None) -> list[float]:
+def delays(count: int, servers: int = 1, longest: float = 5, wished: float | None = None) -> list[float]:
     """The delays after so many failures in a row."""
-    backoff = Backoff(addresses, longest)
-    return [backoff.delay(wished) for _ in range(count)]
+    backoff = Backoff(longest)
+    return [backoff.delay(wished, servers) for _ in range(count)]
 
 
 def test_delays_double_and_are_jittered() -> None:
@@ -21,9 +21,9 @@ def test_delays_double_and_are_jittered() -> None:
     assert 2.5 <= delays(5_000)[-1] <= 5
 
 
-def test_other_addresses_are_tried_at_once() -> None:
-    """Only when every address failed is there a delay, and only then does it double."""
-    found = delays(6, addresses=3)
+def test_other_servers_are_tried_at_once() -> None:
+    """Only when there was a try for every server is there a delay, and only then does it double."""
+    found = delays(6, servers=3)
 
     assert [True, True, False, True, True, False] == [delay == 0 for delay in found]
     assert found[2] <= 0.1 <= found[5] <= 0.2

@@ -20,12 +20,14 @@ from tests.docs.unit import Unit
 
 _WRITTEN: Final = ("127.0.0.1:50051", "127.0.0.1:8080")
 """The addresses in the text, where every page's server listens."""
+DATABASE: Final = "postgresql://msgstate@db.example/msgstate"
+"""The database in the text, which is an empty one of PostgreSQL."""
 
 
 class Session:
     """One reader: a folder, the commands on its PATH, at most one server and one program that goes on by itself."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, database: str = "") -> None:
         self.folder = folder
         self.addresses: dict[str, str] = {}
         self.variables = environment(MSGSTATE_GRPC="127.0.0.1:0", MSGSTATE_HTTP="127.0.0.1:0", COLUMNS="100")
@@ -34,6 +36,8 @@ class Session:
             "/etc/msgstate/": f"{folder}/",
             "/var/lib/msgstate/": f"{folder}/",
         }
+        if database:
+            self._places[DATABASE] = database
         self._add_commands()
         self._server: subprocess.Popen[bytes] | None = None
         self._following: subprocess.Popen[bytes] | None = None

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import PAGES, RUN, blocks, name, prose
-from tests.docs.session import Session
+from tests.docs.session import DATABASE, Session
 
 
 @pytest.fixture
-def session(tmp_path: Path) -> Iterator[Session]:
-    session = Session(tmp_path)
+def session(page: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Session]:
+    needs_database = any(DATABASE in block.text for block in blocks(page) if block.language == "sh")
+    session = Session(tmp_path, request.getfixturevalue("postgres_dsn") if needs_database else "")
     yield session
     session.close()
 

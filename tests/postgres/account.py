@@ -12,17 +12,17 @@ from typing import IO, Final
 from tests.postgres.binaries import NoPostgres
 
 OTHER_USER: Final = "nobody"
-# It becomes the user and then the program. What `subprocess` would do of this by itself it does in a fork of the tests,
-# which dies in the handlers of gRPC where other threads are using that.
-BECOME: Final = """
+RUN_SECONDS: Final = 60.0
+# Python's own way to start a program as another user is a plain fork, whose handlers crash the child where gRPC's
+# threads are at work; without one it is none.
+AS_USER: Final = """
 import os, sys
 user, group, *command = sys.argv[1:]
 os.setgroups([])
 os.setgid(int(group))
 os.setuid(int(user))
-os.execvp(command[0], command)
+os.execv(command[0], command)
 """
-RUN_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,8 @@ class Account:
 
     def start(self, command: Sequence[str], folder: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start a program in the folder, in a session of its own: Ctrl-C is for the tests only."""
-        become = [] if self.user is None else [sys.executable, "-ISc", BECOME, str(self.user), str(self.group)]
         return subprocess.Popen(
-            [*become, *command],
+            [*self._prefix(), *command],
             cwd=folder,
             # Neither the language nor the PG variables of whoever runs the tests.
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
@@ -45,6 +44,10 @@ class Account:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+
+    def _prefix(self) -> list[str]:
+        """What becomes the other user, and then the program."""
+        return [] if self.user is None else [sys.executable, "-ISc", AS_USER, str(self.user), str(self.group)]
 
     def can_run(self, command: Sequence[str], folder: Path) -> bool:
         """Whether the program, and every library that it needs, is within reach."""

@@ -88,7 +88,17 @@ WATCH_BUGS: Final = (
         "who is woken takes what woke it for covered",
         "watches_miss_nothing",
         CUT,
-        [Edit(_TAIL, "            group.wake(before)\n", "            group.wake(self.token)\n")],
+        [
+            Edit(
+                _TAIL,
+                """        for group in matched:
+            group.wake(before)
+""",
+                """        for group in matched:
+            group.wake(self.token)
+""",
+            )
+        ],
     ),
     Bug(
         "a page begins one event too late",
@@ -97,7 +107,7 @@ WATCH_BUGS: Final = (
         [
             Edit(
                 "watch/pages.py",
-                "self._store.read_log(begin.position, size)",
+                "self._store.read_log(begin.position, size, begin.fingerprint)",
                 "self._store.read_log(begin.position + 1, size)",
             )
         ],
@@ -118,8 +128,8 @@ WATCH_BUGS: Final = (
         [
             Edit(
                 "watch/pages.py",
-                "end = begin.through(matching[len(items) - 1] if is_cut else entries[-1])",
-                "end = begin.through(entries[-1])",
+                "last = matching[len(items) - 1] if is_cut else entries[-1] if entries else None",
+                "last = entries[-1] if entries else None",
             )
         ],
     ),

@@ -277,7 +277,7 @@ _OF_DATABASES: Final[dict[str, Fault]] = {
 }
 PLAIN: Final[dict[str, Fault]] = {**_OF_SERVERS, **_OF_DATABASES}
 
-KILLS: Final[Sequence[str]] = (_KILL, *(f"kill@{name}" for name in FAILPOINTS))
+KILLS: Final[Sequence[str]] = (_KILL, *(f"kill@{name}" for name in FAILPOINTS if not name.startswith("copy.")))
 STALLS: Final[Sequence[str]] = tuple(f"stall@{name}" for name in _STALLABLE)
 CRASHES: Final[Sequence[str]] = ("crash@write.before_begin", "crash@write.after_head", "term@write.after_begin")
 FAILURES: Final[Sequence[str]] = tuple(f"fail@{name}" for name in _FAILABLE)

@@ -29,13 +29,16 @@ from msgstate.v1.status_pb2 import MessageStatus, RecipientStatus, State
 class AsyncClient:
     """Speaks to a msgstate server, or to several that share one log.
 
-    Give the addresses as `host:port`, or as anything else that gRPC takes as a target; without one it is
-    `127.0.0.1:50051`. The client starts with a random one and goes on to the next when one is unavailable.
+    Give the addresses as `host:port`, one by one or with commas between them, or one of another kind that gRPC takes as
+    a target; without any it is `127.0.0.1:50051`. A host may be a name of several servers. Calls go to all in turn that
+    are connected and say that they serve; names are looked up again after a lost call, and every
+    10 seconds.
     `timeout` is how many seconds a call may take with all its retries; a call's own `timeout` wins. Only what is
     UNAVAILABLE is tried again, until that time is over, and not at all without `retry`. Nothing connects before the
     first call.
 
-    Every call raises `MsgstateError`; a bad argument that needs no server to be found is a ValueError.
+    Every call raises `MsgstateError`; a bad argument that needs no server to be found, such as an
+    address without a port, is a ValueError.
     """
 
     def __init__(self, *addresses: str, timeout: float = 10.0, retry: bool = True) -> None:

@@ -3,11 +3,13 @@
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from msgstate._channel import OPTIONS
+from msgstate._addresses import Target
+from msgstate._channel import options
 from msgstate.errors import MsgstateError, ServerUnavailable
 from msgstate.v1.admin_service_pb2_grpc import AdminServiceStub
 from msgstate.v1.event_pb2 import Event
@@ -25,11 +27,12 @@ AsyncEventSource: TypeAlias = Iterable[Event] | AsyncIterable[Event]
 
 
 class Connection:
-    """A channel to one address, and its stubs."""
+    """A channel to every server of a target, and its stubs."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._channel = grpc.aio.insecure_channel(address, OPTIONS)
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.address = target.text
+        self._channel = grpc.aio.insecure_channel(target.uri, options(target))
         self.events = EventServiceStub(self._channel)
         self.statuses = MessageStatusServiceStub(self._channel)
         self.admin = AdminServiceStub(self._channel)
@@ -185,6 +188,12 @@ async def settled(result: object) -> None:
     """Wait for what a caller's function returned, where that is to be waited for."""
     if inspect.isawaitable(result):
         await result
+
+
+async def has_ended(work: Future[None], seconds: float) -> bool:
+    """Whether what a thread does is over within so many seconds."""
+    done, _ = await asyncio.wait([asyncio.wrap_future(work)], timeout=seconds)
+    return bool(done)
 
 
 async def in_thread(function: Callable[[Argument], None], argument: Argument) -> None:

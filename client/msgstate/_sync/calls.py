@@ -1,15 +1,16 @@
 # Generated from _async/calls.py by scripts/make_sync.py: change that one and run `make generate`.
-"""Calls with a deadline, retries and several addresses."""
+"""Calls with a deadline, retries and several servers."""
 
-import random
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Final, Protocol, TypeVar
 from weakref import WeakSet
 
 import grpc
 
 from msgstate._rpc_errors import deadline_error, error_of_rpc
-from msgstate._sync.transport import Closing, Connection, Guard
+from msgstate._servers import Servers
+from msgstate._sync.transport import Closing, Connection, Guard, has_ended
 from msgstate._timing import CALL_DELAY, Backoff, Deadline
 from msgstate.errors import ClientClosed, DeadlineExceeded, MsgstateError, ServerUnavailable
 
@@ -31,9 +32,8 @@ class Calls:
     def __init__(self, addresses: Sequence[str], timeout: float, *, retry: bool) -> None:
         self.timeout = timeout
         self.retry = retry
-        self.addresses = addresses
-        self._turn = random.randrange(len(addresses))  # noqa: S311  (no security rests on it)
-        self._connections: dict[str, Connection] = {}
+        self.servers = Servers(addresses)
+        self._connection: Connection | None = None
         self._lost: WeakSet[Connection] = WeakSet()
         self._guard = Guard()
         self._closing = Closing()
@@ -43,8 +43,9 @@ class Calls:
         """Cancel every call and close every connection."""
         with self._guard:
             self._closing.close()
-            connections = [*self._connections.values(), *self._lost]
-            self._connections.clear()
+            self.servers.close()
+            connections = [*self._lost, *([self._connection] if self._connection else [])]
+            self._connection = None
             streams = list(self._streams)
         for stream in streams:
             stream.close()
@@ -67,7 +68,7 @@ class Calls:
         An attempt is given the connection to use and the seconds that are left. A timeout of None is the client's.
         """
         deadline = deadline or Deadline(self.timeout if timeout is None else timeout)
-        backoff = Backoff(len(self.addresses), CALL_DELAY)
+        backoff = Backoff(CALL_DELAY)
         lost: ServerUnavailable | None = None
         try:
             while True:
@@ -76,7 +77,7 @@ class Calls:
                     return self.once(attempt, deadline.remaining)
                 except ServerUnavailable as error:
                     lost = error
-                    delay = backoff.delay(error.retry_after)
+                    delay = backoff.delay(error.retry_after, self.servers.count)
                     if not self.retry or delay >= deadline.remaining:
                         raise
                 except DeadlineExceeded:
@@ -95,10 +96,11 @@ class Calls:
         seconds: float,
         connection: Connection | None = None,
     ) -> Answer:
-        """What the attempt gives, tried once, on this connection or on the one whose turn it is."""
-        connection = connection or self._current()
+        """What the attempt gives, tried once, on this connection or on the current one."""
+        deadline = Deadline(seconds)
+        connection = connection or self._current(seconds)
         try:
-            return attempt(connection, seconds)
+            return attempt(connection, deadline.remaining)
         except BaseException as failure:
             if self._closing.cut_off(failure):
                 raise ClientClosed(_CLOSED, code=grpc.StatusCode.CANCELLED) from failure
@@ -118,23 +120,45 @@ class Calls:
             self._leave(connection)
         return error
 
-    def _current(self) -> Connection:
+    def _current(self, seconds: float) -> Connection:
+        looking = self._looking()
+        if looking is not None and not has_ended(looking, seconds):
+            raise deadline_error(self.servers.text)
         with self._guard:
-            if self._closing.closed:
-                raise ClientClosed(_CLOSED, code=grpc.StatusCode.CANCELLED)
-            address = self.addresses[self._turn]
-            if address not in self._connections:
-                self._connections[address] = Connection(address)
-            return self._connections[address]
+            self._require_open()
+            self.servers.refresh()
+            target = self.servers.target
+            if target is None:
+                text = f"no server is known at {self.servers.text}: is the name right? {self.servers.failure}"
+                raise ServerUnavailable(text, code=grpc.StatusCode.UNAVAILABLE)
+            if self._connection is None or self._connection.target != target:
+                self._set_aside()
+                self._connection = Connection(target)
+            return self._connection
+
+    def _looking(self) -> Future[None] | None:
+        """What to wait for where nothing is known yet."""
+        with self._guard:
+            self._require_open()
+            return None if self.servers.target else self.servers.look_up()
+
+    def _require_open(self) -> None:
+        if self._closing.closed:
+            raise ClientClosed(_CLOSED, code=grpc.StatusCode.CANCELLED)
 
     def _leave(self, connection: Connection) -> None:
-        """Connect anew the next time, to the next address, unless another call has seen to it.
+        """Connect anew the next time, to what the names mean by then, unless another call has seen to it.
 
         gRPC would connect by itself, but in some releases only while a call waits for it, and after delays of its own.
+        Of several servers a new channel takes those first that are there.
         """
         with self._guard:
-            if self._connections.get(connection.address) is connection:
-                del self._connections[connection.address]
-                # Other calls may still run on it.
-                self._lost.add(connection)
-                self._turn = (self.addresses.index(connection.address) + 1) % len(self.addresses)
+            if self._connection is connection:
+                self._set_aside()
+                self.servers.look_up()
+
+    def _set_aside(self) -> None:
+        """Use the connection no more; other calls may still run on it."""
+        if self._connection is not None:
+            self._lost.add(self._connection)
+            self._connection = None

@@ -51,7 +51,7 @@ class Resuming(Generic[T]):
 
     def read(self) -> Batch[T] | None:
         """The next batch, however long it takes; None once this is closed. Where it raises, it can be read on."""
-        backoff = Backoff(len(self._calls.addresses), WATCH_DELAY)
+        backoff = Backoff(WATCH_DELAY)
         lost = False
         while not self._closing.closed:
             try:
@@ -62,7 +62,7 @@ class Resuming(Generic[T]):
                     break
                 if not (isinstance(failure, MsgstateError) and _is_passing(failure)):
                     raise
-                delay = backoff.delay(failure.retry_after)
+                delay = backoff.delay(failure.retry_after, self._calls.servers.count)
                 if not lost:
                     log.warning("a watch lost its server and tries to resume: %s", failure)
                 lost = True

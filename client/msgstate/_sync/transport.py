@@ -2,12 +2,14 @@
 
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, wait
 from queue import SimpleQueue
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
 import grpc
 
-from msgstate._channel import OPTIONS
+from msgstate._addresses import Target
+from msgstate._channel import options
 from msgstate.errors import MsgstateError
 from msgstate.v1.admin_service_pb2_grpc import AdminServiceStub
 from msgstate.v1.event_pb2 import Event
@@ -25,11 +27,12 @@ EventSource: TypeAlias = Iterable[Event]
 
 
 class Connection:
-    """A channel to one address, and its stubs."""
+    """A channel to every server of a target, and its stubs."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self._channel = grpc.insecure_channel(address, OPTIONS)
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.address = target.text
+        self._channel = grpc.insecure_channel(target.uri, options(target))
         self.events = EventServiceStub(self._channel)
         self.statuses = MessageStatusServiceStub(self._channel)
         self.admin = AdminServiceStub(self._channel)
@@ -176,6 +179,11 @@ def finish(events: Iterator[Event]) -> None:
 
 def settled(result: object) -> None:
     """Nothing is left to be waited for once a caller's function has returned."""
+
+
+def has_ended(work: Future[None], seconds: float) -> bool:
+    """Whether what a thread does is over within so many seconds."""
+    return bool(wait([work], seconds).done)
 
 
 def in_thread(function: Callable[[Argument], None], argument: Argument) -> None:

@@ -12,7 +12,7 @@ import click
 
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import State
-from msgstate_server.settings import Settings, SettingsError, split_address
+from msgstate_server.settings import Settings
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -22,10 +22,12 @@ DEFAULT_SERVER: Final = Settings().grpc
 
 
 def _address(_: click.Context, __: click.Parameter, value: str) -> str:
+    from msgstate import Client  # noqa: PLC0415  (commands that call no server need no gRPC)
+
     try:
-        split_address("server", value)
-    except SettingsError as error:
-        raise click.BadParameter(str(error).removeprefix("server: ")) from error
+        Client(value).close()
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
     return value
 
 
@@ -33,11 +35,11 @@ server_option = click.option(
     "--server",
     envvar="MSGSTATE_SERVER",
     default=DEFAULT_SERVER,
-    metavar="HOST:PORT",
+    metavar="HOST:PORT,...",
     show_default=True,
     show_envvar=True,
     callback=_address,
-    help="The server's gRPC address.",
+    help="The server's gRPC address; of several that share one store, all, with commas between them.",
 )
 
 

@@ -1,4 +1,4 @@
-"""How far a long input was read, as a bar on standard error, where that is a terminal."""
+"""How far a command is, as a bar on standard error, where that is a terminal."""
 
 import os
 import stat
@@ -30,10 +30,38 @@ class Progress:
         size = _size(self._file)
         if self._bar is None:
             self._bar = _bar()
-            self._task = self._bar.add_task("publishing", total=size or None, published=self._published)
+            self._task = self._bar.add_task("publishing", total=size or None, counted="")
             self._bar.start()
         assert self._task is not None  # noqa: S101  (it is made with the bar)
-        self._bar.update(self._task, completed=self._file.tell() if size else 0, published=self._published)
+        counted = f"{self._published:,} events"
+        self._bar.update(self._task, completed=self._file.tell() if size else 0, counted=counted)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class Steps:
+    """A bar for each of several steps, one after the other; nothing where nobody would see it."""
+
+    def __init__(self) -> None:
+        """Prepare."""
+        self._bar: rich_progress.Progress | None = None
+        self._tasks: dict[str, rich_progress.TaskID] = {}
+
+    def __call__(self, step: str, done: int, total: int) -> None:
+        """So many rows of so many are done in a step."""
+        if not sys.stderr.isatty():
+            return
+        if self._bar is None:
+            self._bar = _bar()
+            self._bar.start()
+        if step not in self._tasks:
+            self._tasks[step] = self._bar.add_task(step, total=total, counted="")
+        self._bar.update(self._tasks[step], completed=done, counted=f"{done:,} of {total:,} rows")
 
     def __enter__(self) -> Self:
         return self
@@ -56,7 +84,7 @@ def _bar() -> "rich_progress.Progress":
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.fields[published]:,} events"),
+        TextColumn("{task.fields[counted]}"),
         TimeElapsedColumn(),
         console=Console(stderr=True),
         # Lines that are refused go above the bar where they are on the same screen, and untouched into a pipe.

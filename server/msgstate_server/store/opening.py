@@ -8,8 +8,9 @@ from types import ModuleType
 from typing import Final
 
 from msgstate_server.domain.errors import UnknownStore
+from msgstate_server.store.copyable import Copyable
 from msgstate_server.store.protocol import Auditable, Store
-from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore, SqliteUpkeep
+from msgstate_server.store.sqlite import SqliteAuditor, SqliteCopyable, SqliteStore, SqliteUpkeep
 from msgstate_server.store.upkeep import Maintainable
 
 _SQLITE: Final = "sqlite:///"
@@ -33,6 +34,14 @@ def auditor(url: str) -> Auditable:
         shared: Auditable = _postgres().PostgresAuditor(url)
         return shared
     return SqliteAuditor(_sqlite_path(url))
+
+
+def copyable(url: str) -> Copyable:
+    """The store to be copied, or to be made by a copy; raises `StoreUnusable`."""
+    if url.startswith(_POSTGRES):
+        shared: Copyable = _postgres().PostgresCopyable(url)
+        return shared
+    return SqliteCopyable(_sqlite_path(url))
 
 
 def upkeep(url: str) -> Maintainable:

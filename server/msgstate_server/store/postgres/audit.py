@@ -15,6 +15,7 @@ from msgstate_server.store.postgres.connection import Connection, connect, is_aw
 from msgstate_server.store.postgres.migrations import is_post, pending
 from msgstate_server.store.postgres.places import read_head
 from msgstate_server.store.postgres.queries import SQL, entry_from_row
+from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.rows import status_from_row
 
@@ -36,7 +37,8 @@ class PostgresAuditor:
         connection = await connect(self._url, idle_in_transaction_session_timeout="0")
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await _require_schema(connection)
+                await require_finished(connection)
+                await require_schema(connection)
                 yield PostgresAudit(connection, await read_head(connection))
         except Exception as error:
             if not is_away(error):
@@ -90,7 +92,8 @@ class PostgresAudit:
             after = rows[-1]["position"]
 
 
-async def _require_schema(connection: Connection) -> None:
+async def require_schema(connection: Connection) -> None:
+    """Refuse a database that lacks what this version reads."""
     missing = [name for name in await pending(connection) if not is_post(name)]
     if missing:
         raise StoreUnusable(

@@ -35,15 +35,9 @@ _POOLED: Final = (
     "server keeps a few connections of its own and needs its settings to hold on them"
 )
 
-AGAIN: Final = (
-    asyncpg.SerializationError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.exceptions.IdleInTransactionSessionTimeoutError,
-)
-"""What undoes a transaction that may just be tried again."""
+_AGAIN: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
 _AWAY: Final = (
-    *AGAIN,
+    *_AGAIN,
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
@@ -66,6 +60,13 @@ def is_away(error: BaseException) -> bool:
     """Whether an error says that the database cannot be reached or refuses to work."""
     # What no column can hold is the same class as what went wrong with the connection.
     return isinstance(error, _AWAY) and not isinstance(error, ValueError)
+
+
+def is_undone(error: BaseException) -> bool:
+    """Whether a transaction was undone that may just be tried again."""
+    # Who stood still for too long finds the connection closed, which is what is raised, and why.
+    stood_still = isinstance(error.__cause__, asyncpg.exceptions.IdleInTransactionSessionTimeoutError)
+    return stood_still or isinstance(error, _AGAIN)
 
 
 @contextmanager
@@ -210,4 +211,4 @@ async def pause(tries: int) -> None:
     await asyncio.sleep(0.002 * 2**tries)
 
 
-__all__ = ["AGAIN", "IDLE_SECONDS", "Connection", "Connections", "connect", "is_away", "pause", "translated"]
+__all__ = ["IDLE_SECONDS", "Connection", "Connections", "connect", "is_away", "is_undone", "pause", "translated"]

@@ -17,6 +17,7 @@ from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres import compaction, lookups, places
 from msgstate_server.store.postgres.connection import Connections, connect
 from msgstate_server.store.postgres.migrations import migrate
+from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.postgres.writer import Writer
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
 
@@ -52,6 +53,9 @@ class PostgresStore:
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: set[asyncio.Task[list[list[Outcome]]]] = set()
         self._waiting = 0
+        # How often the log lost its end, and of how many times whoever waits was told: it may not have been waiting.
+        self._lost = 0
+        self._told = 0
         self._wanted = asyncio.Event()
         self._opened = AsyncExitStack()
 
@@ -60,6 +64,7 @@ class PostgresStore:
         """Open the database, its schema made or brought up to date; raises `StoreUnusable`. `clock` is for commits."""
         connection = await connect(url)
         try:
+            await require_finished(connection)
             await migrate(connection, announce=_announce)
             head = await places.read_head(connection)
         finally:
@@ -86,10 +91,14 @@ class PostgresStore:
 
     async def wait_for_head(self, beyond: int) -> Head:
         """See `Store`."""
+        told = self._told
         self._waiting += 1
         self._wanted.set()
         try:
             while self._head.position <= beyond:
+                if told != self._lost:
+                    self._told = self._lost
+                    raise HistoryDiverged(_DIVERGED)
                 await asyncio.shield(self._news)
         finally:
             self._waiting -= 1
@@ -129,7 +138,8 @@ class PostgresStore:
         if _is_undone(before, head):
             _log.error("the log is not what it was", position=head.position, known=before.position)
             self._head = head
-            self._tell(HistoryDiverged(_DIVERGED))
+            self._lost += 1
+            self._tell(None)
         elif head.position > self._head.position:
             self._head = head
             self._tell(None)
@@ -157,10 +167,12 @@ class PostgresStore:
         return await asyncio.shield(committing)
 
     async def _commit(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
+        # Of the time before: another replica's commits may be shown while the answer to this one is on its way.
+        before = self._head
         written = await self._writer.write(submissions)
         if written.last is not None:
             # Whoever commits holds the head until then: all before it is committed, by whichever replica.
-            self._show(msgspec.structs.replace(self._head, **written.last._asdict()), self._head)
+            self._show(msgspec.structs.replace(self._head, **written.last._asdict()), before)
         return written.outcomes
 
     async def read_recipients(

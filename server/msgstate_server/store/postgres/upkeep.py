@@ -8,6 +8,7 @@ from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.postgres.connection import Connection, connect, is_away
 from msgstate_server.store.postgres.migrations import MIGRATIONS, migrate, pending
 from msgstate_server.store.postgres.places import read_head
+from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.upkeep import Condition
 
 
@@ -45,6 +46,7 @@ class PostgresUpkeep:
     async def _connected(self) -> AsyncIterator[Connection]:
         connection = await connect(self._url)
         try:
+            await require_finished(connection)
             yield connection
         except Exception as error:
             if not is_away(error):

@@ -27,7 +27,7 @@ from msgstate_server.domain.decision import (
 )
 from msgstate_server.domain.identity import Identity, address_hash, alias_hash
 from msgstate_server.failpoints import failpoint
-from msgstate_server.store.postgres.connection import AGAIN, Connection, Connections, pause, translated
+from msgstate_server.store.postgres.connection import Connection, Connections, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import event_row, status_from_row, status_row
 
@@ -94,7 +94,9 @@ class Writer:
                 try:
                     async with self._connections.acquired() as connection:
                         return await work(connection)
-                except AGAIN:
+                except Exception as error:
+                    if not is_undone(error):
+                        raise
                     await pause(tries)
             async with self._connections.acquired() as connection:
                 return await work(connection)

@@ -1,10 +1,12 @@
 """One consistent view of a msgstate file for `check`, beside a running server or without one."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
@@ -14,11 +16,14 @@ from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.sqlite.connection import open_for_reading, require_safe_library
 from msgstate_server.store.sqlite.queries import fetch_json, read_head
+from msgstate_server.store.sqlite.reader import close_behind
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
 else:
     import pysqlite3.dbapi2 as sqlite
+
+_T = TypeVar("_T")
 
 _RECIPIENTS: Final = 500
 _ROWS: Final = 10_000
@@ -38,30 +43,31 @@ class SqliteAuditor:
     async def audit(self) -> AsyncIterator["SqliteAudit"]:
         """Open a view in one read transaction; raises `StoreUnusable`."""
         require_safe_library()
+        thread = ThreadPoolExecutor(1, "msgstate-check")
         connection = await asyncio.to_thread(open_for_reading, self._path)
         try:
             connection.create_function("hash_of_alias", 1, alias_hash, deterministic=True)
             connection.execute("BEGIN")
-            yield SqliteAudit(connection)
+            yield SqliteAudit(connection, thread)
         except (sqlite.Error, msgspec.DecodeError) as error:
             raise StoreUnusable(f"{self._path} is damaged ({error}): restore a backup") from error
         finally:
-            connection.close()
+            close_behind(thread, connection)
 
 
 class SqliteAudit:
     """See `Audit`."""
 
-    def __init__(self, connection: sqlite.Connection) -> None:
-        """Read the head, which fixes what the transaction sees."""
-        self._connection = connection
+    def __init__(self, connection: sqlite.Connection, thread: ThreadPoolExecutor) -> None:
+        """Read the head, which fixes what the transaction sees; the rest is read in the thread."""
+        self._connection, self._thread = connection, thread
         self.head = read_head(connection)
 
     async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
         """See `Audit`."""
         after = 0
         while True:
-            page = await asyncio.to_thread(fetch_json, self._connection, "audit_recipients", (after, _RECIPIENTS))
+            page = await self._run(partial(fetch_json, self._connection, "audit_recipients", (after, _RECIPIENTS)))
             try:
                 records: list[RecipientRecord | Unreadable] = list(_records.decode(page))
             except msgspec.ValidationError:
@@ -76,10 +82,13 @@ class SqliteAudit:
     async def log(self) -> AsyncIterator[tuple[int, int]]:
         """See `Audit`."""
         after = -1
-        while page := await asyncio.to_thread(self._log, after):
+        while page := await self._run(partial(self._log, after)):
             for place in page:
                 yield place
             after = page[-1][0]
+
+    async def _run(self, read: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, read)
 
     def _log(self, after: int) -> list[tuple[int, int]]:
         return _places.decode(fetch_json(self._connection, "audit_log", (after, _ROWS)))

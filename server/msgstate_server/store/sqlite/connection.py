@@ -14,6 +14,7 @@ from sqlite_utils import Database, Migrations
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import address_hash
+from msgstate_server.store.copyable import UNFINISHED
 from msgstate_server.store.sql import statements
 from msgstate_server.store.sqlite.soundness import require_agreement, require_whole
 
@@ -110,21 +111,25 @@ def _holder(path: Path) -> str:
     return ""
 
 
-def open_for_writing(path: Path, announce: Callable[[list[str]], None] | None = None) -> sqlite.Connection:
+def open_for_writing(
+    path: Path, announce: Callable[[list[str]], None] | None = None, *, unfinished: bool = False
+) -> sqlite.Connection:
     """The one connection that writes: durable, in WAL mode, its schema up to date.
 
-    `announce` is told the migrations that a file of an older version needs, before they run.
+    `announce` is told the migrations that a file of an older version needs, before they run. An unfinished copy is for
+    the copy alone, which says so.
     """
     connection = _connect(path, "mode=rwc")
     with _closed_on_failure(connection, path):
-        _require_own_file(connection, path)
+        _require_own_file(connection, path, unfinished=unfinished)
         require_whole(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA cache_size = -65536")
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection, path, announce)
-        require_agreement(connection, path)
+        if not unfinished:
+            require_agreement(connection, path)
         _create_views(connection)
     return connection
 
@@ -143,11 +148,14 @@ def open_for_reading(path: Path) -> sqlite.Connection:
     return connection
 
 
-def open_as_it_is(path: Path) -> sqlite.Connection:
-    """A connection that reads a file of whatever schema this program knows, or one that holds nothing yet."""
+def open_as_it_is(path: Path, *, unfinished: bool = False) -> sqlite.Connection:
+    """A connection that reads a file of whatever schema this program knows, or one that holds nothing yet.
+
+    An unfinished copy is for the copy alone, which says so.
+    """
     connection = _connect_for_reading(path)
     with _closed_on_failure(connection, path):
-        _require_own_file(connection, path)
+        _require_own_file(connection, path, unfinished=unfinished)
         _require_known_schema(connection, path)
         connection.execute("PRAGMA query_only = ON")
     return connection
@@ -194,11 +202,14 @@ def _closed_on_failure(connection: sqlite.Connection, path: Path) -> Iterator[No
         raise
 
 
-def _require_own_file(connection: sqlite.Connection, path: Path) -> None:
+def _require_own_file(connection: sqlite.Connection, path: Path, *, unfinished: bool = False) -> None:
     (application_id,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if application_id != APPLICATION_ID and tables:
         raise StoreUnusable(f"{path} is a SQLite database of another program: give msgstate a file of its own")
+    (markers,) = connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'copying'").fetchone()
+    if markers and not unfinished:
+        raise StoreUnusable(f"{path} {UNFINISHED}")
 
 
 _MIGRATIONS: Final = Migrations("msgstate")

@@ -20,6 +20,17 @@ _INTERRUPT_SECONDS: Final = 0.02
 _T = TypeVar("_T")
 
 
+def close_behind(thread: ThreadPoolExecutor, connection: sqlite.Connection) -> None:
+    """Break off what the thread does on the connection, and close it: closed under a statement it could crash."""
+    connection.interrupt()
+    idle = thread.submit(int)
+    # An interruption between two statements reaches neither.
+    while not wait([idle], _INTERRUPT_SECONDS).done:
+        connection.interrupt()
+    thread.shutdown()
+    connection.close()
+
+
 class Reader:
     """Runs one read at a time, in the order in which they are asked for."""
 
@@ -47,10 +58,4 @@ class Reader:
     def close(self) -> None:
         """Break off what runs and refuse what waits: neither is waited for."""
         self._closing = True
-        self._connection.interrupt()
-        idle = self._thread.submit(int)
-        # An interruption between two statements of a read reaches neither.
-        while not wait([idle], _INTERRUPT_SECONDS).done:
-            self._connection.interrupt()
-        self._thread.shutdown()
-        self._connection.close()
+        close_behind(self._thread, self._connection)

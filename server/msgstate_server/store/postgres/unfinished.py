@@ -1,0 +1,17 @@
+"""Tells the copy that is not finished from a store."""
+
+from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.copyable import UNFINISHED
+from msgstate_server.store.postgres.connection import Connection
+
+
+async def is_unfinished(connection: Connection) -> bool:
+    """Whether `msgstate copy` has begun to make this database, and not finished."""
+    found: bool = await connection.fetchval("SELECT to_regclass('msgstate.copying') IS NOT NULL")
+    return found
+
+
+async def require_finished(connection: Connection) -> None:
+    """Refuse to take an unfinished copy for a store."""
+    if await is_unfinished(connection):
+        raise StoreUnusable(f"store: the database {UNFINISHED}")
