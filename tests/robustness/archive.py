@@ -22,9 +22,10 @@ _attributes: Final = msgspec.json.Decoder(EventAttributes)
 
 
 class Mark(NamedTuple):
-    """What the tables said of themselves at a time of the monotonic clock."""
+    """What the tables said of themselves at a time of the monotonic clock between these two."""
 
-    at: float
+    begin: float
+    end: float
     floor: int
     position: int
 
@@ -37,7 +38,7 @@ class Archive:
         self._tables = tables
         self.entries: dict[int, LogEntry] = {}
         self.rows: dict[int, Row] = {}
-        self.marks: list[Mark] = [Mark(0.0, 0, 0)]
+        self.marks: list[Mark] = [Mark(0.0, 0.0, 0, 0)]
         self.findings: list[Finding] = []
         self.unseen: set[int] = set()
         """Positions that retention removed before anyone looked."""
@@ -64,7 +65,7 @@ class Archive:
             self._look()
 
     def _look(self) -> None:
-        at = now()
+        begin = now()
         log_id, position, floor, records, kept, end = self._tables.look(self.last.position)
         self.looked_time = time.time_ns() // 1_000
         if self.log_id not in (b"", log_id):
@@ -77,7 +78,7 @@ class Archive:
             what = f"{kept} events, the last at {end}, are kept of a log from {floor + 1} to {position}"
             self.findings.append(Finding("positions_are_dense", what))
         self._keep(map(entry_of, records), floor, position)
-        self.marks.append(Mark(at, floor, max(position, self.last.position)))
+        self.marks.append(Mark(begin, now(), floor, max(position, self.last.position)))
 
     def _keep(self, new: Iterable[LogEntry], floor: int, position: int) -> None:
         for entry in new:
@@ -98,12 +99,12 @@ class Archive:
                 yield row
 
     def before(self, at: float) -> Mark:
-        """What the tables said at the last look that began before this time."""
-        return self.marks[max(0, bisect_left(self.marks, at, key=lambda mark: mark.at) - 1)]
+        """What the tables said at the last look that ended before this time."""
+        return self.marks[max(0, bisect_left(self.marks, at, key=lambda mark: mark.end) - 1)]
 
     def after(self, at: float) -> Mark:
         """What the tables said at the first look that began after this time."""
-        return self.marks[min(len(self.marks) - 1, bisect_right(self.marks, at, key=lambda mark: mark.at))]
+        return self.marks[min(len(self.marks) - 1, bisect_right(self.marks, at, key=lambda mark: mark.begin))]
 
     def fingerprint(self, position: int) -> bytes | None:
         """What a token of this position must carry; None where that was not seen."""

@@ -22,7 +22,7 @@ _TAKE_AWAY: Final = """        async with self._connections.acquired() as other:
 
 SHARED_BUGS: Final = (
     Bug(
-        "positions come from a sequence, as those of a `bigserial` do",
+        "positions come from a sequence, as those of a serial column do",
         "positions_are_dense",
         SHARED_FAIL,
         [

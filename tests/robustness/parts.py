@@ -18,7 +18,7 @@ import structlog
 from tests.fuzz.campaign import TARGETS, keep
 from tests.fuzz.campaign import campaign as attack
 from tests.fuzz.guided import guide, why_not
-from tests.robustness import power
+from tests.robustness import engines, power
 from tests.robustness.bugs_table import try_bugs
 from tests.robustness.history import Finding, now
 from tests.robustness.host import ROOT
@@ -27,8 +27,8 @@ from tests.robustness.run import Plan, campaign
 
 _ROUND_SECONDS: Final = 60.0
 """How long one file is used: what is recorded of it is held in memory."""
-_FINALE_SECONDS: Final = 10.0
-"""What a campaign takes behind its last cycle: watchers converge, and the judge reads it all."""
+_FINALE_SECONDS: Final = {engines.SQLITE: 10.0, engines.POSTGRES: 25.0}
+"""What a campaign takes beside its cycles: watchers converge, and the judge reads it all."""
 _GUIDED_SECONDS: Final = 20.0
 """How long one target is fuzzed at least, of which a quarter is the start."""
 _PROCESSES: Final = ("files", "file processes")
@@ -49,15 +49,20 @@ class Part(NamedTuple):
 
 def campaigns(seconds: float, seed: int) -> Report:
     """Campaigns with every fault, each on a file of its own."""
-    return asyncio.run(_campaigns(seconds, seed))
+    return asyncio.run(_campaigns(seconds, seed, engines.SQLITE))
 
 
-async def _campaigns(seconds: float, seed: int) -> Report:
-    total, end = Report(), now() + seconds
+def replicas(seconds: float, seed: int) -> Report:
+    """The same with three servers, each time on a PostgreSQL of their own."""
+    return asyncio.run(_campaigns(seconds, seed, engines.POSTGRES))
+
+
+async def _campaigns(seconds: float, seed: int, engine: str) -> Report:
+    total, end, finale = Report(), now() + seconds, _FINALE_SECONDS[engine]
     seeds = random.Random(seed)  # noqa: S311
-    while not total.counts or end - now() > 2 * _FINALE_SECONDS:
+    while not total.counts or end - now() > 2 * finale:
         folder = Path(tempfile.mkdtemp(prefix="msgstate-soak-"))
-        plan = Plan(folder, seeds.getrandbits(32), min(_ROUND_SECONDS, end - now() - _FINALE_SECONDS))
+        plan = Plan(folder, seeds.getrandbits(32), min(_ROUND_SECONDS, end - now() - finale), engine=engine)
         report = await campaign(plan)
         if report.findings:
             report.findings.insert(0, Finding("campaign", f"seed {plan.seed}; its record and logs are in {folder}"))
@@ -146,7 +151,7 @@ def lanes() -> Sequence[Sequence[Part]]:
     else:
         inputs = (Part("guided input", guided_input, 0.12), Part("bad input", bad_input, 0.95))
     return (
-        (Part("campaigns", campaigns, 1.0),),
+        (Part("campaigns", campaigns, 0.8), Part("replicas", replicas, 0.2)),
         (
             Part("power cuts", power_cuts, 0.12),
             Part("bad disks", bad_disks, 0.06),

@@ -45,7 +45,7 @@ class World:
             self._append(position, fact)
         self.retained = dict(self.archive.entries)
         self.archive.log_id = LOG_ID
-        self.archive.marks.append(Mark(0.5, 0, len(facts)))
+        self.archive.marks.append(Mark(0.5, 0.5, 0, len(facts)))
         self.history = History()
         self.attempt = Attempt("caller", FACTS, 1.0, 2.0, "", (1, 2, 3, 4, 5, 6), (True,) * 6, 6, 0)
         self.history.attempts.append(self.attempt)
@@ -111,7 +111,7 @@ def remove_a_row(world: World) -> None:
 
 def remove_one_row_of_two(world: World) -> None:
     del world.retained[1]
-    world.archive.marks.append(Mark(9.0, 1, len(FACTS)))
+    world.archive.marks.append(Mark(9.0, 9.0, 1, len(FACTS)))
 
 
 def skip_a_version(world: World) -> None:
