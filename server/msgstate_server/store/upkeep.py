@@ -17,6 +17,9 @@ class Condition(NamedTuple):
     """Where its files stand; None where it has none."""
     commit_time: int
     """When the log's last event was committed, in microseconds; 0 where there is none, or migrations are pending."""
+    later: list[str] | None = None
+    """Those pending ones that only `post` applies, once no server of the version before runs on the store; None where
+    one server alone ever runs on it, and all are applied at once."""
 
 
 class Maintainable(Protocol):

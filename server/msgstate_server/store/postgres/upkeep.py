@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.postgres.connection import Connection, connect, is_away
-from msgstate_server.store.postgres.migrations import MIGRATIONS, migrate, pending
+from msgstate_server.store.postgres.migrations import MIGRATIONS, is_post, migrate, pending
 from msgstate_server.store.postgres.places import read_head
 from msgstate_server.store.upkeep import Condition
 
@@ -24,13 +24,15 @@ class PostgresUpkeep:
 
     async def _condition(self) -> Condition:
         async with self._connected() as connection:
-            missing = await pending(connection)
+            missing = await pending(connection, MIGRATIONS)
+            later = [name for name in missing if is_post(name)]
             return Condition(
                 exists=len(missing) < len(MIGRATIONS),
                 pending=missing,
                 server="",
                 folder=None,
-                commit_time=0 if missing else (await read_head(connection)).commit_time,
+                commit_time=0 if missing != later else (await read_head(connection)).commit_time,
+                later=later,
             )
 
     def migrate(self, *, post: bool = False) -> list[str]:
@@ -39,7 +41,7 @@ class PostgresUpkeep:
 
     async def _migrate(self, post: bool) -> list[str]:
         async with self._connected() as connection:
-            return await migrate(connection, post=post)
+            return await migrate(connection, post=post, known=MIGRATIONS)
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[Connection]:
