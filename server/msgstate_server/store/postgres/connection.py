@@ -29,6 +29,8 @@ _KEEPALIVE: Final = (
 )
 """A server that is gone without a word is noticed after some 10 seconds, as by itself (see `SETTINGS`)."""
 
+_TELLING: Final = ("search_path", "lock_timeout", "idle_in_transaction_session_timeout")
+"""Settings that no pooler passes on, of which not all have a server's own value in any use."""
 _POOLED: Final = (
     "store: a connection pooler stands between msgstate and PostgreSQL ({}): connect to PostgreSQL itself, since each "
     "server keeps a few connections of its own and needs its settings to hold on them"
@@ -149,8 +151,10 @@ async def _require_direct(connection: Connection, settings: dict[str, str]) -> N
     version = connection.get_server_version()
     if version.major < OLDEST:
         raise StoreUnusable(f"store: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed")
-    found = await connection.fetchval("SELECT current_setting('idle_in_transaction_session_timeout')")
-    if found != (SETTINGS | settings)["idle_in_transaction_session_timeout"]:
+    wanted = SETTINGS | settings
+    as_wanted = " AND ".join(f"current_setting('{name}') = '{wanted[name]}'" for name in _TELLING)
+    # In one message and without a name: a pooler may give the next one to another server.
+    if await connection.execute(f"SELECT WHERE {as_wanted}") != "SELECT 1":
         raise StoreUnusable(_POOLED.format("it drops the settings of a connection"))
 
 
