@@ -158,7 +158,8 @@ async def _require_direct(connection: Connection, settings: dict[str, str]) -> N
         raise StoreUnusable(_POOLED.format("it drops the settings of a connection"))
 
 
-_UNREACHABLE: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str]]] = (
+_URL: Final = "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+_UNREACHABLE: Final[Sequence[tuple[type[Exception], str]]] = (
     (asyncpg.InvalidCatalogNameError, "{}: make it with `createdb`, or name another one"),
     (
         asyncpg.InvalidAuthorizationSpecificationError,
@@ -168,10 +169,9 @@ _UNREACHABLE: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...]
         asyncpg.TargetServerAttributeNotMatched,
         "none of the hosts takes writes: name the primary, or promote a standby",
     ),
-    (
-        (asyncpg.exceptions.ClientConfigurationError, ValueError),
-        "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE: {}",
-    ),
+    (asyncpg.exceptions.ClientConfigurationError, f"{_URL}: {{}}"),
+    # What Python says of a URL may be part of a password in it.
+    (ValueError, f"{_URL}, with / ? # [ ] @ and % in a password written as %2F %3F %23 %5B %5D %40 and %25"),
     (TimeoutError, f"PostgreSQL does not answer within {CONNECT_SECONDS:g} s: see that host and port are right"),
     (OSError, "cannot reach PostgreSQL ({}): see that it runs, and that host and port are right"),
     (Exception, "cannot connect to PostgreSQL: {}"),
@@ -186,7 +186,8 @@ def _unreachable(error: Exception) -> str:
     ):
         return _POOLED.format(error)
     mend = next(mend for kind, mend in _UNREACHABLE if isinstance(error, kind))
-    return f"store: {mend.format(error)}"
+    # PostgreSQL adds details and hints in lines of their own.
+    return f"store: {mend.format(' '.join(str(error).split()))}"
 
 
 async def _prepare(connection: Connection) -> None:
