@@ -1,5 +1,6 @@
 """What keeping a store asks of its engine, beside serving it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -20,6 +21,10 @@ class Condition(NamedTuple):
     later: list[str] | None = None
     """Those pending ones that only `post` applies, once no server of the version before runs on the store; None where
     one server alone ever runs on it, and all are applied at once."""
+    engine: str = ""
+    """The database server and its version; empty where a library of this program is all there is."""
+    risks: Sequence[tuple[str, str]] = ()
+    """What of the database server's settings can lose what was acknowledged, each with the mend."""
 
 
 class Maintainable(Protocol):
