@@ -6,6 +6,7 @@ import pytest
 from pysqlite3 import dbapi2
 from sqlite_utils import Database
 
+from msgstate_server.store.postgres.migrations import MIGRATIONS, Migration
 from msgstate_server.store.sqlite import connection
 from tests.acceptance.conftest import StartServer
 from tests.acceptance.in_process import run
@@ -83,3 +84,49 @@ def test_a_store_that_cannot_be_migrated_is_one_line(url: str, code: int, said: 
 
     assert (result.returncode, result.stdout, len(result.stderr.splitlines())) == (code, "", 1)
     assert said in result.stderr
+
+
+LATER = Migration("9001_pre_note", "ALTER TABLE head ADD COLUMN note text NOT NULL DEFAULT 'none';")
+LAST = Migration("9002_post_note", "ALTER TABLE head DROP COLUMN note;")
+
+
+@pytest.fixture
+def of_a_later_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the program know two migrations more."""
+    monkeypatch.setattr("msgstate_server.store.postgres.upkeep.MIGRATIONS", [*MIGRATIONS, LATER, LAST])
+
+
+@pytest.mark.usefixtures("of_a_later_version")
+def test_a_shared_store_is_migrated_in_two_parts(server_process: StartServer, postgres_dsn: str) -> None:
+    """On PostgreSQL a plan says of each migration whether servers may run meanwhile; what they may not, waits."""
+    server = server_process(postgres_dsn)
+    post = f"{LAST.name} (post: none of the version before may run)"
+    pre = f"{LATER.name} (pre: beside running servers)"
+    later = f"left for later {LAST.name} (post: with --post, once no server of the version before runs)"
+    outputs = [
+        run("migrate", *flags, MSGSTATE_STORE=postgres_dsn).stdout.splitlines()
+        for flags in (["--plan"], ["--plan", "--post"], [], [], ["--plan", "--post"], ["--post"], ["--post"], [])
+    ]
+    assert server.terminate() == 0
+    assert outputs == [
+        [f"would apply {pre}", later],
+        [f"would apply {pre}", f"would apply {post}"],
+        [f"applied {pre}", later],
+        [later],
+        [f"would apply {post}"],
+        [f"applied {post}"],
+        ["nothing to do: the schema is up to date"],
+        ["nothing to do: the schema is up to date"],
+    ]
+
+
+def test_an_empty_database_is_planned_and_made(postgres_dsn: str) -> None:
+    """The plan for an empty database is every migration and makes nothing; `migrate` makes the schema."""
+    lines = [f"{migration.name} (pre: beside running servers)" for migration in MIGRATIONS]
+    outputs = [
+        run("migrate", *flags, MSGSTATE_STORE=postgres_dsn).stdout.splitlines()
+        for flags in (["--plan"], ["--plan"], [])
+    ]
+    assert outputs[:2] == [[f"would apply {line}" for line in lines]] * 2
+    assert outputs[2] == [f"applied {line}" for line in lines]
+    assert run("check", MSGSTATE_STORE=postgres_dsn).returncode == 0

@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import State
@@ -28,6 +29,21 @@ def _address(_: click.Context, __: click.Parameter, value: str) -> str:
         Client(value).close()
     except ValueError as error:
         raise click.BadParameter(str(error)) from error
+    return value
+
+
+def _without_secret(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    """Warn of a password in a flag."""
+    if value is None or ctx.get_parameter_source(param.name or "") is not ParameterSource.COMMANDLINE:
+        return value
+    from msgstate_server.store.opening import without_password  # noqa: PLC0415  (most commands need no store)
+
+    if without_password(value) != value and not ctx.resilient_parsing:
+        click.echo(
+            "msgstate: warning: whoever lists the processes of this machine sees the password in --store: give the "
+            "store in MSGSTATE_STORE instead, or to `serve` and `doctor` in the file of --config",
+            err=True,
+        )
     return value
 
 
@@ -52,6 +68,7 @@ def store_option(description: str) -> Callable[[_Function], _Function]:
         metavar="URL",
         show_default=True,
         show_envvar=True,
+        callback=_without_secret,
         help=description,
     )
 
@@ -71,15 +88,15 @@ def serve_options(function: _Function) -> _Function:
                  f"[default: {default.log_retention}]"),
         _setting("http", "HOST:PORT", f"Where webhooks come in.  [default: {default.http}]"),
         _setting("grpc", "HOST:PORT", f"Where the gRPC services listen.  [default: {default.grpc}]"),
-        _setting("store", "URL", f"Where events are kept.  [default: {default.store}]"),
+        _setting("store", "URL", f"Where events are kept.  [default: {default.store}]", callback=_without_secret),
     ):  # fmt: skip
         function = option(function)
     return function
 
 
-def _setting(name: str, kind: str, description: str) -> Callable[[_Function], _Function]:
+def _setting(name: str, kind: str, description: str, **attributes: Any) -> Callable[[_Function], _Function]:
     variable = f"MSGSTATE_{name.upper().replace('-', '_')}"
-    return click.option(f"--{name}", envvar=variable, metavar=kind, show_envvar=True, help=description)
+    return click.option(f"--{name}", envvar=variable, metavar=kind, show_envvar=True, help=description, **attributes)
 
 
 json_option = click.option(

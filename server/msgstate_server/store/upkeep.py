@@ -1,5 +1,6 @@
 """What keeping a store asks of its engine, beside serving it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -17,6 +18,13 @@ class Condition(NamedTuple):
     """Where its files stand; None where it has none."""
     commit_time: int
     """When the log's last event was committed, in microseconds; 0 where there is none, or migrations are pending."""
+    later: list[str] | None = None
+    """Those pending ones that only `post` applies, once no server of the version before runs on the store; None where
+    one server alone ever runs on it, and all are applied at once."""
+    engine: str = ""
+    """The database server and its version; empty where a library of this program is all there is."""
+    risks: Sequence[tuple[str, str]] = ()
+    """What of the database server's settings can lose what was acknowledged, each with the mend."""
 
 
 class Maintainable(Protocol):

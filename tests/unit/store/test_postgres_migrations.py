@@ -1,7 +1,7 @@
 """The schema is brought up to date beside servers that run, by one of them, or stays as it was."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from msgstate_server.store.postgres.connection import connect
 from msgstate_server.store.postgres.migrations import MIGRATIONS, Migration, migrate
 from tests.builders import Clock, append, numbered, positions
 from tests.postgres.databases import Databases
+from tests.rpc.running import eventually
 
 LATER: Final = Migration("9001_pre_note", "ALTER TABLE recipient_status ADD COLUMN note text NOT NULL DEFAULT 'none';")
 LAST: Final = Migration("9002_post_note", "ALTER TABLE recipient_status DROP COLUMN note;")
@@ -69,12 +70,10 @@ async def test_a_server_goes_on_through_a_migration(postgres_dsn: str) -> None:
     store = await PostgresStore.open(postgres_dsn, Clock())
     stop, turns = asyncio.Event(), list[int]()
     working = asyncio.create_task(busy(store, stop, turns))
-    while len(turns) < 5:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(turns) >= 5)
     assert await migrated(postgres_dsn, LATER, LAST) == [LATER.name]
     count = len(turns)
-    while len(turns) < count + 5:
-        await asyncio.sleep(0)
+    await eventually(lambda: len(turns) >= count + 5)
     stop.set()
     written = await working
     await store.close()
@@ -168,7 +167,7 @@ def user_dsn(postgres: Databases, postgres_dsn: str) -> Iterator[str]:
 
 async def test_a_user_who_may_make_nothing_is_told(postgres: Databases, postgres_dsn: str, user_dsn: str) -> None:
     """Without the right to make the schema the mend is named; made for the user, it is enough."""
-    with pytest.raises(StoreUnusable, match="permission denied for database .* AUTHORIZATION"):
+    with pytest.raises(StoreUnusable, match=r"permission denied for database .* AUTHORIZATION"):
         await PostgresStore.open(user_dsn, Clock())
 
     database, user = postgres_dsn.rpartition("/")[2], user_dsn.partition("//")[2].partition("@")[0]
@@ -179,17 +178,16 @@ async def test_a_user_who_may_make_nothing_is_told(postgres: Databases, postgres
     assert await migrated(user_dsn) == []
 
 
-@pytest.mark.parametrize("use", [PostgresStore.open, None], ids=["serve", "look"])
-async def test_a_schema_of_another_user_is_told(
-    use: Callable[..., Any] | None, postgres_dsn: str, user_dsn: str
-) -> None:
+async def test_a_schema_of_another_user_is_told(postgres_dsn: str, user_dsn: str) -> None:
     """A user who may not use what another one made is told whose rights are missing."""
     await migrated(postgres_dsn)
-    with pytest.raises(StoreUnusable, match="permission denied for schema msgstate"):
-        if use is None:
-            await asyncio.to_thread(PostgresUpkeep(user_dsn).condition)
-        else:
-            await use(user_dsn, Clock())
+
+    async def look() -> None:
+        await asyncio.to_thread(PostgresUpkeep(user_dsn).condition)
+
+    for use in (lambda: PostgresStore.open(user_dsn, Clock()), look, lambda: problems(user_dsn)):
+        with pytest.raises(StoreUnusable, match="permission denied for schema msgstate"):
+            await use()
 
 
 async def test_who_waits_is_told_what_is_done(postgres_dsn: str) -> None:

@@ -27,6 +27,10 @@ def storage(url: str, now: int) -> Iterator[Finding]:
         yield failed("store", str(error), "")
         return
     yield _schema(shown, condition)
+    if condition.engine:
+        yield ok("database", condition.engine)
+    for found, mend in condition.risks:
+        yield warning("database", found, mend)
     if condition.server:
         yield ok("server", f"process {condition.server} serves this store")
     if condition.commit_time > now:
@@ -39,7 +43,11 @@ def storage(url: str, now: int) -> Iterator[Finding]:
 
 def _schema(shown: str, condition: Condition) -> Finding:
     if not condition.exists:
-        return ok("store", f"{shown} is not there yet; `msgstate serve` makes it")
+        missing = "has nothing of msgstate yet" if condition.engine else "is not there yet"
+        return ok("store", f"{shown} {missing}; `msgstate serve` makes it")
+    if condition.pending == condition.later != []:
+        found = f"{shown}, its schema as this version needs it; {', '.join(condition.pending)} waits"
+        return ok("store", f"{found} for `msgstate migrate --post`")
     if condition.pending:
         found = f"{shown} lacks {', '.join(condition.pending)}"
         return warning("store", found, "`msgstate serve` applies it when it starts; make a backup first")

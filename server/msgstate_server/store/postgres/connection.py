@@ -29,6 +29,8 @@ _KEEPALIVE: Final = (
 )
 """A server that is gone without a word is noticed after some 10 seconds, as by itself (see `SETTINGS`)."""
 
+_TELLING: Final = ("search_path", "lock_timeout", "idle_in_transaction_session_timeout")
+"""Settings that no pooler passes on, of which not all have a server's own value in any use."""
 _POOLED: Final = (
     "store: a connection pooler stands between msgstate and PostgreSQL ({}): connect to PostgreSQL itself, since each "
     "server keeps a few connections of its own and needs its settings to hold on them"
@@ -149,12 +151,15 @@ async def _require_direct(connection: Connection, settings: dict[str, str]) -> N
     version = connection.get_server_version()
     if version.major < OLDEST:
         raise StoreUnusable(f"store: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed")
-    found = await connection.fetchval("SELECT current_setting('idle_in_transaction_session_timeout')")
-    if found != (SETTINGS | settings)["idle_in_transaction_session_timeout"]:
+    wanted = SETTINGS | settings
+    as_wanted = " AND ".join(f"current_setting('{name}') = '{wanted[name]}'" for name in _TELLING)
+    # In one message and without a name: a pooler may give the next one to another server.
+    if await connection.execute(f"SELECT WHERE {as_wanted}") != "SELECT 1":
         raise StoreUnusable(_POOLED.format("it drops the settings of a connection"))
 
 
-_UNREACHABLE: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...], str]]] = (
+_URL: Final = "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+_UNREACHABLE: Final[Sequence[tuple[type[Exception], str]]] = (
     (asyncpg.InvalidCatalogNameError, "{}: make it with `createdb`, or name another one"),
     (
         asyncpg.InvalidAuthorizationSpecificationError,
@@ -164,10 +169,9 @@ _UNREACHABLE: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...]
         asyncpg.TargetServerAttributeNotMatched,
         "none of the hosts takes writes: name the primary, or promote a standby",
     ),
-    (
-        (asyncpg.exceptions.ClientConfigurationError, ValueError),
-        "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE: {}",
-    ),
+    (asyncpg.exceptions.ClientConfigurationError, f"{_URL}: {{}}"),
+    # What Python says of a URL may be part of a password in it.
+    (ValueError, f"{_URL}, with / ? # [ ] @ and % in a password written as %2F %3F %23 %5B %5D %40 and %25"),
     (TimeoutError, f"PostgreSQL does not answer within {CONNECT_SECONDS:g} s: see that host and port are right"),
     (OSError, "cannot reach PostgreSQL ({}): see that it runs, and that host and port are right"),
     (Exception, "cannot connect to PostgreSQL: {}"),
@@ -182,7 +186,8 @@ def _unreachable(error: Exception) -> str:
     ):
         return _POOLED.format(error)
     mend = next(mend for kind, mend in _UNREACHABLE if isinstance(error, kind))
-    return f"store: {mend.format(error)}"
+    # PostgreSQL adds details and hints in lines of their own.
+    return f"store: {mend.format(' '.join(str(error).split()))}"
 
 
 async def _prepare(connection: Connection) -> None:

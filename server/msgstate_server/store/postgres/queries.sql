@@ -353,6 +353,10 @@ SELECT id, received_time, length(body) FROM payload WHERE id > $1 ORDER BY id LI
 -- name: delete_payloads
 DELETE FROM payload WHERE id = ANY ($1::bigint[]);
 
+-- name: read_settings
+-- Of what keeps commits through a crash: how it is set for whoever sets nothing.
+SELECT name, reset_val FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit');
+
 -- name: audit_recipients
 SELECT :status FROM recipient_status AS s WHERE id > $1 ORDER BY id LIMIT $2;
 
