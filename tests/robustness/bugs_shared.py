@@ -99,7 +99,7 @@ SHARED_BUGS: Final = (
         ids = {Identity(row[1], row[2]): row[0] for row in before}
         keys = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
         known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
         rows = await connection.fetch(SQL["lock_statuses"], *hashes)
     statuses =""",
             ),
