@@ -75,8 +75,9 @@ class Publisher:
         try:
             response = await client.events.PublishEvents(request, timeout=CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                raise
             self.refusals.append(error.code())
-            assert error.code() is grpc.StatusCode.UNAVAILABLE, error
             return False
         assert {result.disposition for result in response.results} <= TAKEN
         self.acknowledged[message_id] = [result.position for result in response.results]
@@ -122,7 +123,8 @@ class Follower:
                     if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
                         self.diverged = error
                         return
-                    assert error.code() is grpc.StatusCode.UNAVAILABLE, error
+                    if error.code() is not grpc.StatusCode.UNAVAILABLE:
+                        raise
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _follow(self, client: Client) -> None:

@@ -31,6 +31,7 @@ WRITTEN = {
     "2026-11-21T09:00:00Z": "2024-11-21T09:00:00Z",
     "0.0.0.0:8080": "127.0.0.1:0",
 }
+DATABASE = "postgresql://msgstate@db.example/msgstate"
 
 
 def examples(command: click.Command) -> Iterator[str]:
@@ -82,8 +83,8 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 class Reader:
     """Pastes examples into a shell, in a folder that has the files they name."""
 
-    def __init__(self, folder: Path, session: Session) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, session: Session, database: str) -> None:
+        self.folder, self.database = folder, database
         # Called by its name, as the script that is installed calls it.
         (folder / "bin").mkdir()
         (folder / "bin" / "msgstate").write_text(
@@ -127,10 +128,14 @@ class Reader:
         return run(*shlex.split(self._prepared(text))[1:], folder=self.folder, **own).returncode
 
     def _prepared(self, text: str) -> str:
-        """The example about files in this folder; the store that it checks is there."""
+        """The example about files in this folder and a database; the store that it checks or copies is there."""
         text = text.replace("/var/lib/msgstate", str(self.folder)).replace("/etc", str(self.folder))
+        text = text.replace(DATABASE, self.database)
         if text.startswith("msgstate check"):
             assert run("migrate", "--store", f"sqlite:///{self.folder / 'msgstate.db'}").returncode == 0
+        if text.startswith("msgstate copy"):
+            source = next(word for word in text.split() if "://" in word)
+            assert run("migrate", "--store", source, folder=self.folder).returncode == 0
         for written, actual in WRITTEN.items():
             text = text.replace(written, actual)
         return text
@@ -150,8 +155,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, session: Session) -> Iterator[Reader]:
-    reader = Reader(tmp_path, session)
+def reader(text: str, tmp_path: Path, session: Session, request: pytest.FixtureRequest) -> Iterator[Reader]:
+    database = request.getfixturevalue("postgres_dsn") if DATABASE in text else ""
+    reader = Reader(tmp_path, session, database)
     yield reader
     reader.stop()
 

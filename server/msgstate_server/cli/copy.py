@@ -28,7 +28,7 @@ _COUNTED = {
     epilog=examples(
         "msgstate copy sqlite:///msgstate.db postgresql://msgstate@db.example/msgstate",
         "msgstate copy postgresql://msgstate@db.example/msgstate sqlite:////var/lib/msgstate/msgstate.db",
-        "PGPASSWORD=... msgstate copy --json sqlite:///msgstate.db postgresql://msgstate@db.example/msgstate",
+        "msgstate copy --json sqlite:///msgstate.db postgresql://msgstate@db.example/msgstate",
     ),
 )
 @click.argument("source")

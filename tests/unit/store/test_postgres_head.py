@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from msgstate_server.domain.decision import Submission
-from msgstate_server.domain.errors import HistoryDiverged
+from msgstate_server.domain.errors import HistoryDiverged, StoreUnavailable
 from msgstate_server.store.postgres import PostgresStore
 from msgstate_server.store.postgres.writer import Written
 from tests.builders import Clock, append, event, numbered, positions
@@ -26,7 +26,7 @@ async def replicas(postgres_dsn: str) -> AsyncIterator[tuple[PostgresStore, Post
 async def test_a_commit_that_another_overtakes_is_no_lost_end(
     replicas: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The head stays where it is shown when the answer to an older commit comes late, and whoever waits hears nothing."""
+    """The head stays where it is when the answer to an older commit comes late, and whoever waits hears nothing."""
     one, other = replicas
     committed, overtaken = asyncio.Event(), asyncio.Event()
     write = one._writer.write  # noqa: SLF001
@@ -68,3 +68,45 @@ async def test_who_waits_later_hears_of_a_lost_end(
         await asyncio.wait_for(one.wait_for_head(5), 10)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(one.wait_for_head(5), 0.2)
+
+
+async def test_the_head_is_followed_through_a_restore(
+    replicas: tuple[PostgresStore, PostgresStore], postgres: Databases, postgres_dsn: str
+) -> None:
+    """While the tables are gone the store is away, for writers, readers and those who wait; then all goes on."""
+    one, other = replicas
+    database = postgres_dsn.rpartition("/")[2]
+    await append(one, event())
+    waiting = asyncio.create_task(one.wait_for_head(1))
+    await asyncio.sleep(0)
+    postgres.query("ALTER SCHEMA msgstate RENAME TO restored", database=database)
+    for call in (append(one, event()), one.read_head(), one.read_log(0, 1), waiting):
+        with pytest.raises(StoreUnavailable):
+            await call
+    postgres.query("ALTER SCHEMA restored RENAME TO msgstate", database=database)
+
+    waiting = asyncio.create_task(one.wait_for_head(1))
+    assert positions(await append(other, event(message_id="after"))) == [2]
+    assert (await asyncio.wait_for(waiting, 10)).position == 2
+
+
+async def test_the_head_is_followed_whatever_goes_wrong(
+    replicas: tuple[PostgresStore, PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of msgstate's own while it looks at the head keeps nobody from what comes after."""
+    one, other = replicas
+    failed = asyncio.Event()
+
+    def fail(_: object, __: object) -> None:
+        failed.set()
+        raise RuntimeError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(one, "_show", fail)
+        waiting = asyncio.create_task(one.wait_for_head(0))
+        await failed.wait()
+        with pytest.raises(StoreUnavailable):
+            await asyncio.wait_for(waiting, 10)
+    waiting = asyncio.create_task(one.wait_for_head(0))
+    await append(other, event())
+    assert (await asyncio.wait_for(waiting, 10)).position == 1

@@ -3,14 +3,14 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final, TypeAlias, TypeVar
 
 import asyncpg
 import structlog
-from asyncpg.connect_utils import SessionAttribute
 
 from msgstate_server.domain.errors import StoreUnavailable, StoreUnusable
+from msgstate_server.store.postgres.hosts import CONNECT_SECONDS, Hosts
 from msgstate_server.store.postgres.sessions import IDLE_SECONDS, SETTINGS
 
 Connection: TypeAlias = Any
@@ -18,7 +18,6 @@ Connection: TypeAlias = Any
 
 OLDEST: Final = 13
 """The oldest PostgreSQL that has all that the statements need."""
-_CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 10.0
 """A statement that takes longer has lost its server: each looks at a bounded number of rows, in milliseconds."""
 _KEEPALIVE: Final = (
@@ -45,6 +44,10 @@ _AWAY: Final = (
     asyncpg.PostgresSystemError,
     asyncpg.InternalServerError,
     asyncpg.InvalidAuthorizationSpecificationError,
+    # Where a backup is being restored.
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.UndefinedTableError,
+    asyncpg.InsufficientPrivilegeError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     OSError,
@@ -86,18 +89,16 @@ def translated(done: str) -> Iterator[None]:
 class Connections:
     """A few connections for one purpose, made when they are needed and anew where they broke."""
 
-    def __init__(self, url: str, size: int) -> None:
-        """Name the database; `open` makes the first connection."""
+    def __init__(self, hosts: Hosts, size: int) -> None:
+        """Say where the database is; `open` makes the first connection."""
         self._pool = asyncpg.create_pool(
-            url,
+            connect=hosts.connect,
             min_size=0,
             max_size=size,
             init=_prepare,
             reset=_leave_as_it_is,
-            timeout=_CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
             server_settings=SETTINGS,
-            target_session_attrs=SessionAttribute.read_write,
         )
 
     async def open(self) -> None:
@@ -107,12 +108,14 @@ class Connections:
     @asynccontextmanager
     async def acquired(self) -> AsyncIterator[Connection]:
         """One connection for what is done within; raises what the driver raises."""
-        async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection:
+        async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
             try:
                 yield connection
-            except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError):
-                # It leads to a server that is no longer the one to write to: the next goes to the one that is.
-                connection.terminate()
+            except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError, TimeoutError):
+                # It leads to a server that is no longer the one to write to, or that is gone without a word and would
+                # not answer to a cancellation either: the next goes to the one that is, and so do all others.
+                break_off(connection)
+                await self._pool.expire_connections()
                 raise
 
     async def run(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
@@ -129,12 +132,7 @@ class Connections:
 async def connect(url: str, **settings: str) -> Connection:
     """One connection, for whoever needs no more; raises `StoreUnusable` with the mend where there is none."""
     try:
-        connection = await asyncpg.connect(
-            url,
-            timeout=_CONNECT_SECONDS,
-            server_settings=SETTINGS | settings,
-            target_session_attrs=SessionAttribute.read_write,
-        )
+        connection = await Hosts(url).connect(server_settings=SETTINGS | settings)
     except Exception as error:
         raise StoreUnusable(_unreachable(error)) from error
     try:
@@ -170,7 +168,7 @@ _UNREACHABLE: Final[Sequence[tuple[type[Exception] | tuple[type[Exception], ...]
         (asyncpg.exceptions.ClientConfigurationError, ValueError),
         "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE: {}",
     ),
-    (TimeoutError, f"PostgreSQL does not answer within {_CONNECT_SECONDS:g} s: see that host and port are right"),
+    (TimeoutError, f"PostgreSQL does not answer within {CONNECT_SECONDS:g} s: see that host and port are right"),
     (OSError, "cannot reach PostgreSQL ({}): see that it runs, and that host and port are right"),
     (Exception, "cannot connect to PostgreSQL: {}"),
 )
@@ -202,6 +200,12 @@ async def _prepare(connection: Connection) -> None:
                 own.setsockopt(level, getattr(socket, option), value)
 
 
+def break_off(connection: Connection) -> None:
+    """End a connection that is of no use any more, whoever did so before."""
+    with suppress(asyncpg.InterfaceError):
+        connection.terminate()
+
+
 async def _leave_as_it_is(connection: Connection) -> None:
     """Nothing is set on a connection that its next user must not see, and to reset it is a round trip."""
 
@@ -211,4 +215,14 @@ async def pause(tries: int) -> None:
     await asyncio.sleep(0.002 * 2**tries)
 
 
-__all__ = ["IDLE_SECONDS", "Connection", "Connections", "connect", "is_away", "is_undone", "pause", "translated"]
+__all__ = [
+    "IDLE_SECONDS",
+    "Connection",
+    "Connections",
+    "break_off",
+    "connect",
+    "is_away",
+    "is_undone",
+    "pause",
+    "translated",
+]

@@ -16,6 +16,7 @@ from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres import compaction, lookups, places
 from msgstate_server.store.postgres.connection import Connections, connect
+from msgstate_server.store.postgres.hosts import Hosts
 from msgstate_server.store.postgres.migrations import migrate
 from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.postgres.writer import Writer
@@ -45,10 +46,11 @@ class PostgresStore:
         self._head = head
         # Each has connections of its own: no question, however long, keeps watches from the log, and nobody who catches
         # up keeps them from what is new.
-        self._write = Connections(url, 2)
-        self._pages = Connections(url, 4)
-        self._history = Connections(url, 2)
-        self._end = Connections(url, 1)
+        hosts = Hosts(url)
+        self._write = Connections(hosts, 2)
+        self._pages = Connections(hosts, 4)
+        self._history = Connections(hosts, 2)
+        self._end = Connections(hosts, 1)
         self._writer = Writer(self._write, clock)
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: set[asyncio.Task[list[list[Outcome]]]] = set()
@@ -114,8 +116,9 @@ class PostgresStore:
             before = self._head
             try:
                 await self.read_head()
-            except StoreUnavailable as error:
-                self._tell(error)
+            except Exception as error:  # noqa: BLE001
+                # Whatever it is: where nobody looks at the head, watches stand still for ever.
+                self._tell(_as_unavailable(error))
                 seconds = _UNWATCHED_SECONDS
                 continue
             moved = self._head.position != before.position
@@ -274,6 +277,14 @@ class PostgresStore:
         """See `Store`."""
         await asyncio.gather(*self._committing, return_exceptions=True)
         await self._opened.aclose()
+
+
+def _as_unavailable(error: Exception) -> StoreUnavailable:
+    """What those are told who wait for the head."""
+    if isinstance(error, StoreUnavailable):
+        return error
+    _log.error("the head cannot be followed", exc_info=error)
+    return StoreUnavailable("the head cannot be read now; try again later")
 
 
 def _is_undone(before: Head, head: Head) -> bool:

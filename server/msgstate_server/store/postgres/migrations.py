@@ -15,6 +15,8 @@ from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.postgres.connection import Connection, pause
 
 _TRIES: Final = 8
+_LOCK_SECONDS: Final = 1
+"""How long a migration waits for a table: whoever reads or writes it waits as long behind it."""
 
 
 class Migration(NamedTuple):
@@ -63,24 +65,25 @@ async def migrate(
         except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateSchemaError):
             # Two that make the very first table meet in PostgreSQL's own.
             await pause(tries)
-        except asyncpg.LockNotAvailableError:
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
             # What asks for a table waits behind its readers, and they behind it: not for long.
             await pause(tries + 4)
+        except asyncpg.InsufficientPrivilegeError as error:
+            raise StoreUnusable(
+                f"store: {error}: let its user create and use the schema `msgstate`, or make it for that user with "
+                "CREATE SCHEMA msgstate AUTHORIZATION"
+            ) from error
     raise StoreUnusable("store: its tables are in use all the time: stop long queries on them, and try again")
 
 
 async def _migrate(
     connection: Connection, announce: Callable[[list[str]], None] | None, post: bool, known: Sequence[Migration]
 ) -> list[str]:
-    try:
-        await connection.execute("CREATE SCHEMA IF NOT EXISTS msgstate")
-        await connection.execute(
-            "CREATE TABLE IF NOT EXISTS msgstate.migration (name text PRIMARY KEY, applied_time timestamptz)"
-        )
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreUnusable(
-            f"store: {error}: let its user create the schema `msgstate` in the database, or make it for that user"
-        ) from error
+    # The right to make it is asked for even where it is there.
+    if not await connection.fetchval("SELECT to_regnamespace('msgstate') IS NOT NULL"):
+        await connection.execute("CREATE SCHEMA msgstate")
+    if not await connection.fetchval("SELECT to_regclass('msgstate.migration') IS NOT NULL"):
+        await connection.execute("CREATE TABLE msgstate.migration (name text PRIMARY KEY, applied_time timestamptz)")
     # A row, whose lock lasts until the commit; its empty name is that of no migration.
     await connection.execute("INSERT INTO msgstate.migration VALUES ('', now()) ON CONFLICT DO NOTHING")
     await connection.execute("SELECT FROM msgstate.migration WHERE name = '' FOR UPDATE")
@@ -88,6 +91,7 @@ async def _migrate(
     wanted = [migration for migration in missing if post or not migration.is_post]
     if announce and wanted and len(missing) < len(known):
         announce([migration.name for migration in wanted])
+    await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
     for migration in wanted:
         await connection.execute(migration.script)
         await connection.execute("INSERT INTO msgstate.migration VALUES ($1, now())", migration.name)

@@ -27,7 +27,7 @@ from msgstate_server.domain.decision import (
 )
 from msgstate_server.domain.identity import Identity, address_hash, alias_hash
 from msgstate_server.failpoints import failpoint
-from msgstate_server.store.postgres.connection import Connection, Connections, is_undone, pause, translated
+from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import event_row, status_from_row, status_row
 
@@ -78,8 +78,15 @@ class Writer:
         """What a step of retention gives, its changes committed; raises `StoreUnavailable`."""
 
         async def committed(connection: Connection) -> _T:
-            async with connection.transaction():
-                return await step(connection)
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                done = await step(connection)
+            except BaseException as error:
+                await _roll_back(connection, transaction, error)
+                raise
+            await transaction.commit()
+            return done
 
         return await self._again(committed)
 
@@ -121,8 +128,8 @@ class Writer:
             if decision.appended:
                 base, commit_time = await self._append(connection, decision, loaded, payload_ids, start)
             failpoint("write.after_head")
-        except BaseException:
-            await _roll_back(connection, transaction)
+        except BaseException as error:
+            await _roll_back(connection, transaction, error)
             raise
         await transaction.commit()
         failpoint("write.after_commit")
@@ -156,12 +163,15 @@ class Writer:
         return row["base"], row["commit_time"]
 
 
-async def _roll_back(connection: Connection, transaction: Any) -> None:
-    """Undo what was done; a connection on which that fails is of no use any more."""
+async def _roll_back(connection: Connection, transaction: Any, error: BaseException) -> None:
+    """Undo what was done; a connection on which that fails is of no use any more, and one that does not answer."""
+    if isinstance(error, TimeoutError):
+        break_off(connection)
+        return
     try:
         await transaction.rollback()
     except Exception:  # noqa: BLE001
-        connection.terminate()
+        break_off(connection)
 
 
 def _entry_columns(appended: Appended, payload_id: int | None, start: int) -> tuple[object, ...]:
