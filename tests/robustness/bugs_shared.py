@@ -87,7 +87,7 @@ SHARED_BUGS: Final = (
     ),
     Bug(
         "keys are read by the statement that locks their recipients",
-        "no_call_fails_for_unknown_reasons",
+        "the_database_finds_no_fault",
         SHARED,
         [
             Edit(
@@ -99,7 +99,7 @@ SHARED_BUGS: Final = (
         ids = {Identity(row[1], row[2]): row[0] for row in before}
         keys = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
         known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.02)
         rows = await connection.fetch(SQL["lock_statuses"], *hashes)
     statuses =""",
             ),
@@ -221,7 +221,7 @@ SHARED_BUGS: Final = (
     ),
     Bug(
         "the head is locked before the recipients",
-        "nobody_waits_in_a_circle",
+        "the_database_finds_no_fault",
         SHARED_RETENTION,
         [
             Edit(
