@@ -175,9 +175,9 @@ SHARED_BUGS: Final = (
             Edit(
                 _ENGINE,
                 """                await self.read_head()
-            except StoreUnavailable as error:""",
+            except Exception""",
                 """                await self._end.run(places.read_head)
-            except StoreUnavailable as error:""",
+            except Exception""",
             ),
             # Retention looks too, where it deleted something.
             Edit(_ENGINE, "        if step.deleted:\n            await self.read_head()\n", ""),
