@@ -87,7 +87,7 @@ SHARED_BUGS: Final = (
     ),
     Bug(
         "keys are read by the statement that locks their recipients",
-        "no_call_fails_for_unknown_reasons",
+        "the_database_finds_no_fault",
         SHARED,
         [
             Edit(
@@ -175,9 +175,9 @@ SHARED_BUGS: Final = (
             Edit(
                 _ENGINE,
                 """                await self.read_head()
-            except StoreUnavailable as error:""",
+            except Exception""",
                 """                await self._end.run(places.read_head)
-            except StoreUnavailable as error:""",
+            except Exception""",
             ),
             # Retention looks too, where it deleted something.
             Edit(_ENGINE, "        if step.deleted:\n            await self.read_head()\n", ""),
@@ -221,7 +221,7 @@ SHARED_BUGS: Final = (
     ),
     Bug(
         "the head is locked before the recipients",
-        "nobody_waits_in_a_circle",
+        "the_database_finds_no_fault",
         SHARED_RETENTION,
         [
             Edit(

@@ -23,6 +23,8 @@ KINDS: Final = {
 """What happens, with CloudMailin's word for it."""
 NARROW: Final = Name("shop", "narrow", "narrow@example.com")
 """A message that something happens to now and then."""
+BUSY: Final = tuple(Name("shop", f"busy-{number}", "busy@example.com") for number in range(8))
+"""Messages that something happens to all the time."""
 
 _RECENT: Final = 60
 _NARROW_SHARE: Final = 0.02
@@ -52,6 +54,10 @@ class Mail:
         names = self.names[self._chosen.choice(("shop", "other", "cloudmailin"))]
         pool = names[-_RECENT:] if self._chosen.random() < 1 - _OLD_SHARE else names
         return [self._chosen.choice(pool) for _ in range(size)] if pool else []
+
+    def busy(self, size: int) -> tuple[Fact, ...]:
+        """So many events of messages that are known already."""
+        return tuple(self._new(self._chosen.choice(BUSY)) for _ in range(size))
 
     def last(self) -> Fact:
         """An event that tells that it is the last."""

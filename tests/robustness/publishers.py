@@ -103,12 +103,12 @@ class Calling(Publisher):
 class Doubling(Calling):
     """Publishes each batch to two servers at once, as one does who cannot wait for the first to fail.
 
-    Small ones, since a batch that names a new recipient has the second server wait before it looks at anything.
+    Of known recipients, since a new one has the second server wait before it looks at anything.
     """
 
     def batch(self) -> tuple[Fact, ...]:
         """The next events."""
-        return self._mail.batch(self._provider, self._chosen.randrange(1, _SMALL_BATCH), self._sent)
+        return self._mail.busy(self._chosen.randrange(1, _SMALL_BATCH))
 
     async def publish_once(self, servers: Servers) -> None:
         """Publish one batch, again and again until it is acknowledged by either."""

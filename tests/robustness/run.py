@@ -21,7 +21,7 @@ from tests.robustness.judge import Case, judge
 from tests.robustness.model import Model
 from tests.robustness.replica import Replica
 from tests.robustness.report import Report
-from tests.robustness.server_log import deadlocks_in, faults_in
+from tests.robustness.server_log import database_faults_in, faults_in
 from tests.robustness.statuses import statuses
 from tests.robustness.watchers import COMPACTED
 
@@ -171,7 +171,7 @@ def _judged(arena: Arena) -> Report:
     model = Model(archive, database.periods)
     findings = judge(Case(history, model, retained, list(statuses(database.tables))))
     findings += [*_check(database.url), *faults_in("\n".join(host.log() for host in hosts))]
-    findings += deadlocks_in(database.log())
+    findings += database_faults_in(database.log())
     if archive.unseen:
         # What nobody saw in time cannot be held against anything: the rules then say less than they seem to.
         what = f"retention removed {len(archive.unseen)} events before they were seen"

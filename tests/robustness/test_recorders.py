@@ -8,7 +8,7 @@ from tests.robustness.clients import Servers
 from tests.robustness.history import Attempt, Fact, History
 from tests.robustness.report import Report
 from tests.robustness.rows import Name
-from tests.robustness.server_log import deadlocks_in
+from tests.robustness.server_log import database_faults_in
 
 
 def acknowledged_at(*ends: float) -> History:
@@ -34,12 +34,13 @@ def test_silence_is_the_longest_time_without_an_acknowledgement(ends: tuple[floa
     assert seconds == acknowledged_at(*ends).silence(3.0, 7.0)
 
 
-def test_deadlocks_are_found() -> None:
-    """A deadlock in the log of a database is told with what it was about, and an ordinary error is not."""
-    log = "ERROR:  canceling statement\nERROR:  deadlock detected\nDETAIL:  Process 1 waits for ShareLock\n"
+@pytest.mark.parametrize("fault", ["deadlock detected", 'duplicate key value violates unique constraint "event_pkey"'])
+def test_faults_of_a_database_are_found(fault: str) -> None:
+    """What only a bug makes a database log is told with what it was about, and an ordinary error is not."""
+    log = f"ERROR:  canceling statement\nERROR:  {fault}\nDETAIL:  Process 1 waits for ShareLock\n"
 
-    (found,) = deadlocks_in(log)
-    assert ("nobody_waits_in_a_circle", log.partition("\n")[2].rstrip()) == found
+    (found,) = database_faults_in(log)
+    assert ("the_database_finds_no_fault", log.partition("\n")[2].rstrip()) == found
 
 
 def test_one_who_knows_several_servers_moves_on() -> None:
