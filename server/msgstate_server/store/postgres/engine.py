@@ -1,9 +1,9 @@
 """The `Store` protocol on PostgreSQL: any number of servers share one database, and each follows its head."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -34,6 +34,7 @@ _DIVERGED: Final = (
     "that comes with them"
 )
 
+_T = TypeVar("_T")
 _log = structlog.get_logger("msgstate.store")
 
 
@@ -53,7 +54,7 @@ class PostgresStore:
         self._end = Connections(hosts, 1)
         self._writer = Writer(self._write, clock)
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._committing: set[asyncio.Task[list[list[Outcome]]]] = set()
+        self._committing: set[asyncio.Task[Any]] = set()
         self._waiting = 0
         # How often the log lost its end, and of how many times whoever waits was told: it may not have been waiting.
         self._lost = 0
@@ -163,8 +164,12 @@ class PostgresStore:
         """See `Store`."""
         if not any(each.candidates or each.quarantined or each.problems for each in submissions):
             return [[] for _ in submissions]
-        # A commit cannot be called back: even where the caller goes away, the head must follow what was committed.
-        committing = asyncio.create_task(self._commit(submissions))
+        # Even where the caller goes away the head must follow what was committed.
+        return await self._finished(self._commit(submissions))
+
+    async def _finished(self, work: Coroutine[Any, Any, _T]) -> _T:
+        """What is written, which cannot be called back: where the caller goes away, it goes on, and `close` waits."""
+        committing = asyncio.create_task(work)
         self._committing.add(committing)
         committing.add_done_callback(self._committing.discard)
         return await asyncio.shield(committing)
@@ -251,8 +256,8 @@ class PostgresStore:
     async def compact(self, silent_since: int, after: int, limit: int) -> Step:
         """See `Store`."""
         failpoint("compact.before_begin")
-        step = await self._writer.transact(
-            lambda own: compaction.compact(own, self._clock(), silent_since, after, limit)
+        step = await self._finished(
+            self._writer.transact(lambda own: compaction.compact(own, self._clock(), silent_since, after, limit))
         )
         failpoint("compact.after_commit")
         if step.deleted:
@@ -262,14 +267,18 @@ class PostgresStore:
     async def forget(self, silent_since: int, after: int, limit: int) -> Step:
         """See `Store`."""
         failpoint("forget.before_begin")
-        step = await self._writer.transact(lambda own: compaction.forget(own, silent_since, after, limit))
+        step = await self._finished(
+            self._writer.transact(lambda own: compaction.forget(own, silent_since, after, limit))
+        )
         failpoint("forget.after_commit")
         return step
 
     async def discard_payloads(self, received_before: int, after: int, limit: int) -> Step:
         """See `Store`."""
         failpoint("discard.before_begin")
-        step = await self._writer.transact(lambda own: compaction.discard_payloads(own, received_before, after, limit))
+        step = await self._finished(
+            self._writer.transact(lambda own: compaction.discard_payloads(own, received_before, after, limit))
+        )
         failpoint("discard.after_commit")
         return step
 
