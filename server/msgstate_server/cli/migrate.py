@@ -14,7 +14,7 @@ from msgstate_server.store.upkeep import Condition
     epilog=examples(
         "msgstate migrate --store sqlite:///msgstate.db --plan",
         "msgstate migrate --store sqlite:///msgstate.db",
-        "msgstate migrate --store postgresql://msgstate@db.example.com/msgstate --post",
+        "msgstate migrate --store postgresql://msgstate@db.example/msgstate --post",
     ),
 )
 @store_option("The store; one that is not there is made.")

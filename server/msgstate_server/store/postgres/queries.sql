@@ -8,6 +8,14 @@ SELECT
     event.event_key, event.commit_time, event.to_evidence, event.version
 FROM head LEFT JOIN event ON event.position = head.position;
 
+-- name: find_unfinished
+-- Whether a copy has begun to make this database; whoever may not look is told by what comes after.
+SELECT CASE
+    WHEN to_regnamespace('msgstate') IS NULL THEN false
+    WHEN NOT has_schema_privilege('msgstate', 'USAGE') THEN false
+    ELSE to_regclass('msgstate.copying') IS NOT NULL
+END;
+
 -- name: insert_statuses
 -- Step 1 of a write: recipients that may be new, numbered in the order of the arrays, which is that of their appearance,
 -- and inserted in that of their hashes. Who is in the midst of being inserted elsewhere is waited for.

@@ -3,11 +3,12 @@
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.copyable import UNFINISHED
 from msgstate_server.store.postgres.connection import Connection
+from msgstate_server.store.postgres.queries import SQL
 
 
 async def is_unfinished(connection: Connection) -> bool:
     """Whether `msgstate copy` has begun to make this database, and not finished."""
-    found: bool = await connection.fetchval("SELECT to_regclass('msgstate.copying') IS NOT NULL")
+    found: bool = await connection.fetchval(SQL["find_unfinished"])
     return found
 
 
