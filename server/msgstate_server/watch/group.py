@@ -42,7 +42,7 @@ class Group:
     """
 
     def __init__(self, wanted: Filter, wire: Wire, start: int) -> None:
-        """Begin with no entries; `wanted` is normalized."""
+        """Begin with no entries."""
         self.wanted = wanted
         self.wire = wire
         self.start = start
