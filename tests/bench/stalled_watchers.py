@@ -1,10 +1,10 @@
 """What a watcher that never reads costs: `stalled_watchers [live|earliest] [equal|distinct|large] [WATCHERS] [EVENTS]`.
 
 Half of the watchers read all, with empty filters; the others nothing but what gRPC takes by itself, while events of
-about 1 KiB are published. `live` ones are there before the events and overflow, `earliest` ones come after
-half of them. Their filters are all empty (`equal`); or each has its own, which matches everything (`distinct`), or has three full
-lists, 64 KiB in all, and matches 2,000 of the events from 12,000 to 24,000 (`large`). The two halves have ten channels
-each, every one a connection of its own, since the calls of a connection share its flow control.
+about 1 KiB are published, of 500 messages. `live` ones are there before the events and overflow; `earliest` ones come
+after half of them. All their filters match everything: they are all empty (`equal`), or each is another (`distinct`),
+or each is another that has three full lists, 64 KiB in all (`large`). The two halves have ten channels each, every one
+a connection of its own, since the calls of a connection share its flow control.
 Prints as JSON the resident bytes of the server's process before and after, and after the same without the stalled half;
 the difference of these two for each of them; and the seconds that both took.
 """
@@ -31,8 +31,8 @@ from tests.bench.workload import event, message_id
 _CHANNELS: Final = 10
 _BATCH: Final = 500
 _DETAIL: Final = "d" * 850
+_MESSAGES: Final = [message_id(number) for number in range(_BATCH)]
 _FULL: Final = 1_000
-_NAMED: Final = 500
 _WARM_EVENTS: Final = 5_000
 _LAST: Final = b"the last event"
 _OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1))
@@ -59,8 +59,8 @@ def resident(pid: int) -> int:
 def batch(first: int, end: int = 0) -> bytes:
     """A request to publish some events of about 1 KiB; what ends at `end` has the last event."""
     events = [event(number) for number in range(first, first + _BATCH)]
-    for each in events:
-        each.detail = _DETAIL
+    for each, about in zip(events, _MESSAGES, strict=True):
+        each.message_id, each.recipient, each.detail = about, f"reader-of-{about}", _DETAIL
     if first + _BATCH == end:
         events[-1].detail = _LAST.decode()
     return event_service_pb2.PublishEventsRequest(events=events).SerializeToString()
@@ -77,15 +77,14 @@ def wanted(filters: str, number: int) -> pb.EventFilter:
 
 
 def large(number: int) -> pb.EventFilter:
-    """A filter as large as it may be, equal to no other: 500 messages of which there are four events each, and more."""
-    named = [message_id(12_000 + 6 * each) for each in range(_NAMED)]
+    """A filter that is as large as it may be, matches everything, and equals no other."""
     filled = pb.EventFilter(
-        message_ids=[*named, *(f"own-{number}-{each}" for each in range(_NAMED, _FULL))],
-        recipients=[f"reader-of-{each}" for each in named],
+        message_ids=[*_MESSAGES, *(f"own-{number}-{each}" for each in range(_BATCH, _FULL))],
+        recipients=[f"reader-of-{each}" for each in _MESSAGES],
         providers=["emailit", *(f"own-{number}-{each}" for each in range(1, _FULL))],
     )
-    size = (FILTER_BYTES - filled.ByteSize()) // (_FULL - _NAMED) - 2
-    filled.recipients.extend(f"own-{number}-{each}-".ljust(size, "r") for each in range(_NAMED, _FULL))
+    size = (FILTER_BYTES - filled.ByteSize()) // (_FULL - _BATCH) - 2
+    filled.recipients.extend(f"own-{number}-{each}-".ljust(size, "r") for each in range(_BATCH, _FULL))
     return filled
 
 
