@@ -115,8 +115,22 @@ def ready(folder: Path) -> Figure:
 
 def stalled(_: Path) -> Figure:
     """Resident memory of the server for each watcher that never reads: 500 of 1,000, while the others read all."""
-    measured = run("stalled_watchers", "live", str(_WATCHERS), str(_WATCHED_EVENTS))
-    return Figure("stalled", [measured["per_stalled"] / 1024], "KiB", 256)
+    return _stalled("stalled", "equal")
+
+
+def stalled_distinct(_: Path) -> Figure:
+    """The same where each of the 500 has another filter, which matches everything."""
+    return _stalled("stalled-distinct", "distinct")
+
+
+def stalled_large(_: Path) -> Figure:
+    """The same where each of these filters is as large as it may be: three full lists, of 64 KiB in all."""
+    return _stalled("stalled-large", "large")
+
+
+def _stalled(name: str, filters: str) -> Figure:
+    measured = run("stalled_watchers", "live", filters, str(_WATCHERS), str(_WATCHED_EVENTS))
+    return Figure(name, [measured["per_stalled"] / 1024], "KiB", 256)
 
 
 def costly(_: Path) -> Figure:
@@ -142,6 +156,8 @@ ROWS: dict[str, Callable[[Path], Row]] = {
 FIGURES: dict[str, Callable[[Path], Figure]] = {
     "ready": ready,
     "stalled": stalled,
+    "stalled-distinct": stalled_distinct,
+    "stalled-large": stalled_large,
     "costly": costly,
     **replicas.FIGURES,
 }
@@ -154,8 +170,8 @@ TABLES: dict[str, Callable[[], str]] = {"ceiling": replicas.ceiling}
 def _figure_line(figure: Figure) -> str:
     unit, values = figure.unit, figure.values
     return (
-        f"{figure.name:<15} {median(values):>10.2f} {unit:<4} {min(values):>10.2f} to {max(values):.2f} {unit};"
-        f" at most {figure.bound:g} {unit}"
+        f"{figure.name:<16} {median(values):>10.2f} {unit:<4} {min(values):>10.2f} to {max(values):.2f} {unit};"
+        f" at most {figure.bound:g} {unit}{', EXCEEDED' if median(values) > figure.bound else ''}"
     )
 
 
@@ -166,7 +182,7 @@ def _line(row: Row) -> str:
     latencies = [sample.p99 * 1000 for sample in row.ours if sample.p99 is not None]
     p99 = f"{median(latencies):.1f} ms" if latencies else "-"
     return (
-        f"{row.name:<15} {ours:>10,.0f}/s {limit:>10,.0f}/s {row.ratio:>7.2f} {row.target:>7.2f}"
+        f"{row.name:<16} {ours:>10,.0f}/s {limit:>10,.0f}/s {row.ratio:>7.2f} {row.target:>7.2f}"
         f" {spread:>7.0%} {p99:>11} {cpu:>8.1f} ms"
     )
 
@@ -175,7 +191,7 @@ def main() -> None:
     """Measure the rows that are named, or all."""
     wanted = sys.argv[1:] or [*ROWS, *FIGURES]
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {_REPEATS} repeats")  # noqa: T201
-    print("row                   ours        limit   ratio  target  spread      p99   CPU per 1,000")  # noqa: T201
+    print("row                    ours        limit   ratio  target  spread      p99   CPU per 1,000")  # noqa: T201
     with tempfile.TemporaryDirectory() as folder:
         for name in wanted:
             if name in TABLES:

@@ -1,8 +1,10 @@
-"""What a watcher that never reads costs the server: `stalled_watchers [live|earliest] [WATCHERS] [EVENTS]`.
+"""What a watcher that never reads costs: `stalled_watchers [live|earliest] [equal|distinct|large] [WATCHERS] [EVENTS]`.
 
-Half of the watchers read all, the others nothing but what gRPC takes by itself, while events of about 1 KiB are
-published. `live` ones are there before the events and overflow; `earliest` ones come after half of them. The two halves
-have ten channels each, every one a connection of its own, since the calls of a connection share its flow control.
+Half of the watchers read all, with empty filters; the others nothing but what gRPC takes by itself, while events of
+about 1 KiB are published, of 500 messages. `live` ones are there before the events and overflow; `earliest` ones come
+after half of them. All their filters match everything: they are all empty (`equal`), or each is another (`distinct`),
+or each is another that has three full lists, 64 KiB in all (`large`). The two halves have ten channels each, every one
+a connection of its own, since the calls of a connection share its flow control.
 Prints as JSON the resident bytes of the server's process before and after, and after the same without the stalled half;
 the difference of these two for each of them; and the seconds that both took.
 """
@@ -12,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 from resource import getpagesize
@@ -22,12 +24,15 @@ import grpc
 
 from msgstate.v1 import event_service_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate_server.domain.limits import FILTER_BYTES
 from tests.bench.measuring import serve, started
-from tests.bench.workload import event
+from tests.bench.workload import event, message_id
 
 _CHANNELS: Final = 10
 _BATCH: Final = 500
 _DETAIL: Final = "d" * 850
+_MESSAGES: Final = [message_id(number) for number in range(_BATCH)]
+_FULL: Final = 1_000
 _WARM_EVENTS: Final = 5_000
 _LAST: Final = b"the last event"
 _OPTIONS: Final = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1))
@@ -37,9 +42,10 @@ Watch: TypeAlias = "grpc.aio.UnaryStreamMultiCallable[bytes, bytes]"
 
 
 class Load(NamedTuple):
-    """How many watch, from where, while how much is published."""
+    """How many watch, from where, with which filters, while how much is published."""
 
     start: "pb.StartPoint.ValueType"
+    filters: str
     readers: int
     stalled: int
     events: int
@@ -53,17 +59,41 @@ def resident(pid: int) -> int:
 def batch(first: int, end: int = 0) -> bytes:
     """A request to publish some events of about 1 KiB; what ends at `end` has the last event."""
     events = [event(number) for number in range(first, first + _BATCH)]
-    for each in events:
-        each.detail = _DETAIL
+    for each, about in zip(events, _MESSAGES, strict=True):
+        each.message_id, each.recipient, each.detail = about, f"reader-of-{about}", _DETAIL
     if first + _BATCH == end:
         events[-1].detail = _LAST.decode()
     return event_service_pb2.PublishEventsRequest(events=events).SerializeToString()
 
 
-async def opened(watches: Sequence[Watch], count: int, start: "pb.StartPoint.ValueType") -> list[Call]:
-    """So many watches, spread over the channels, each read once: then it stands at its start."""
-    request = pb.WatchEventsRequest(start_point=start).SerializeToString()
-    calls = [watches[number % len(watches)](request) for number in range(count)]
+def wanted(filters: str, number: int) -> pb.EventFilter:
+    """The filter of one of those who do not read."""
+    match filters:
+        case "equal":
+            return pb.EventFilter()
+        case "distinct":
+            return pb.EventFilter(providers=["emailit", f"other-{number}"])
+    return large(number)
+
+
+def large(number: int) -> pb.EventFilter:
+    """A filter that is as large as it may be, matches everything, and equals no other."""
+    filled = pb.EventFilter(
+        message_ids=[*_MESSAGES, *(f"own-{number}-{each}" for each in range(_BATCH, _FULL))],
+        recipients=[f"reader-of-{each}" for each in _MESSAGES],
+        providers=["emailit", *(f"own-{number}-{each}" for each in range(1, _FULL))],
+    )
+    size = (FILTER_BYTES - filled.ByteSize()) // (_FULL - _BATCH) - 2
+    filled.recipients.extend(f"own-{number}-{each}-".ljust(size, "r") for each in range(_BATCH, _FULL))
+    return filled
+
+
+async def opened(
+    watches: Sequence[Watch], filters: Iterable[pb.EventFilter], start: "pb.StartPoint.ValueType"
+) -> list[Call]:
+    """A watch for each filter, spread over the channels, each read once: then it stands at its start."""
+    requests = [pb.WatchEventsRequest(start_point=start, filter=each).SerializeToString() for each in filters]
+    calls = [watches[number % len(watches)](request) for number, request in enumerate(requests)]
     for call in calls:
         await call.read()
     return calls
@@ -94,13 +124,14 @@ async def measure(address: str, pid: int, load: Load) -> tuple[int, int]:
         for first in range(0, _WARM_EVENTS, _BATCH):
             await publish(batch(first))
         before = resident(pid)
-        readers = await opened(watches[:_CHANNELS], load.readers, pb.START_POINT_NOW)
+        readers = await opened(watches[:_CHANNELS], [pb.EventFilter()] * load.readers, pb.START_POINT_NOW)
         end = _WARM_EVENTS + load.events
         reading = asyncio.gather(*map(read_to_the_end, readers))
         stalled: list[Call] = []
         for first in range(_WARM_EVENTS, end, _BATCH):
             if not stalled and (load.start == pb.START_POINT_NOW or first >= end // 2):
-                stalled = await opened(watches[_CHANNELS:], load.stalled, load.start)
+                filters = [wanted(load.filters, number) for number in range(load.stalled)]
+                stalled = await opened(watches[_CHANNELS:], filters, load.start)
             await publish(batch(first, end))
         await reading
         after = resident(pid)
@@ -118,9 +149,9 @@ def run(load: Load) -> tuple[int, int]:
 def main() -> None:
     """Measure with and without those who never read."""
     starts = {"live": pb.START_POINT_NOW, "earliest": pb.START_POINT_EARLIEST}
-    start, watchers, events = [*sys.argv[1:], *("live", "1000", "100000")[len(sys.argv) - 1 :]]
+    start, filters, watchers, events = [*sys.argv[1:], *("live", "equal", "1000", "100000")[len(sys.argv) - 1 :]]
     half = int(watchers) // 2
-    load = Load(starts[start], half, half, int(events))
+    load = Load(starts[start], filters, half, half, int(events))
     began = time.perf_counter()
     _, without = run(load._replace(stalled=0))
     before, after = run(load)

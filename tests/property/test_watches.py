@@ -16,6 +16,7 @@ from msgstate_server.domain.states import State
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch import Watches
 from msgstate_server.watch.filter import Filter, shard
+from msgstate_server.watch.names import Hashes, Names
 from msgstate_server.watch.start import StartPoint
 from msgstate_server.watch.token import Token
 from tests.builders import TYPES, Clock, append, event
@@ -40,11 +41,18 @@ class Sizes(NamedTuple):
 steps = st.lists(
     st.tuples(st.sampled_from(("append", "read", "read", "resume")), st.integers(1, 9)), min_size=4, max_size=16
 )
+
+
+def held(texts: st.SearchStrategy[frozenset[str]]) -> st.SearchStrategy[Names]:
+    """Texts as a filter holds them that has few, and as one that has many."""
+    return st.one_of(texts, texts.map(Hashes))
+
+
 filters = st.builds(
     Filter()._replace,
-    message_ids=st.frozensets(st.sampled_from(MESSAGES), max_size=2),
-    recipients=st.sampled_from([frozenset[str](), frozenset({"a"})]),
-    providers=st.sampled_from([frozenset[str](), frozenset[str](), frozenset({"x"}), frozenset({"nobody"})]),
+    message_ids=held(st.frozensets(st.sampled_from(MESSAGES), max_size=2)),
+    recipients=held(st.sampled_from([frozenset[str](), frozenset({"a"})])),
+    providers=held(st.sampled_from([frozenset[str](), frozenset[str](), frozenset({"x"}), frozenset({"nobody"})])),
     to_states=st.sampled_from([frozenset[State](), frozenset[State](), frozenset({State.FAILED})]),
     moved_alone=st.booleans(),
 )

@@ -28,7 +28,7 @@ async def test_short_run_keeps_every_promise(tmp_path: Path) -> None:
     report = write_down(await campaign(Plan(tmp_path, SEED, seconds=30.0, engine=POSTGRES)))
 
     assert [] == report.findings
-    assert report.counts["SIGKILLs"] >= 2
+    assert report.counts["SIGKILLs"] >= 1
     assert report.counts["watch rows"] >= 1_000
 
 

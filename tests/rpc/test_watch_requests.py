@@ -5,6 +5,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from msgstate_server.domain.errors import InvalidRequest
 from msgstate_server.rpc.watch_requests import read_watch_request
+from msgstate_server.watch.names import names
 from tests.rpc.watching import Kind
 
 
@@ -33,6 +34,21 @@ def test_the_checkpoint_interval_is_clamped(kind: Kind, asked: Duration | None, 
     assert read_watch_request(request).checkpoint_seconds == seconds
 
 
+def test_filters_that_mean_the_same_are_equal(kind: Kind) -> None:
+    """However ids, addresses and a single share are written, who wants the same shares it."""
+    written, plain, other = kind.request(), kind.request(shard_count=1), kind.request()
+    written.filter.message_ids.extend(["<m>", "m", "n"])
+    written.filter.recipients.append("Ann <a@EXAMPLE.com>")
+    plain.filter.message_ids.extend(["n", "m"])
+    plain.filter.recipients.append("a@example.com")
+    other.filter.message_ids.extend(["<m>", "m", "N"])
+    other.filter.recipients.append("Ann <a@EXAMPLE.com>")
+    wanted, same, another = (read_watch_request(request).wanted for request in (written, plain, other))
+    assert wanted == same
+    assert hash(wanted) == hash(same)
+    assert wanted != another
+
+
 def test_a_filter_is_bounded_in_all(kind: Kind) -> None:
     """A filter of 64 KiB is taken and one of a byte more refused, however few its values are."""
     ids = [f"{number:0990}" for number in range(65)]
@@ -40,7 +56,7 @@ def test_a_filter_is_bounded_in_all(kind: Kind) -> None:
     request.filter.message_ids.extend(ids)
     request.filter.recipients.append("r" * (65_536 - request.filter.ByteSize() - 3))
     assert request.filter.ByteSize() == 65_536
-    assert read_watch_request(request).wanted.message_ids == frozenset(ids)
+    assert read_watch_request(request).wanted.message_ids == names(ids)
 
     request.filter.recipients[0] += "r"
     with pytest.raises(InvalidRequest) as raised:

@@ -45,7 +45,7 @@ AMBIGUOUS_NAMED: Final = 10
 FILTER_VALUES: Final = 1_000
 """Values in each list of a filter."""
 FILTER_BYTES: Final = 65_536
-"""Of the filter of a watch, all values together: the server holds it as long as the watch lasts."""
+"""Of the filter of a watch, all values together: the server holds what stands for them as long as the watch lasts."""
 WATCHERS: Final = 5_000
 """Watches that one server serves at a time."""
 VIOLATIONS_TOLD: Final = 20

@@ -26,6 +26,7 @@ _log = structlog.get_logger("msgstate.rpc")
 
 _Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 _Unary = Callable[[Any, Context], Awaitable[object]]
+_Accept = Callable[[AsyncIterator[object], Context], Awaitable[object]]
 _Stream = Callable[[Any, Context], AsyncGenerator[object, None]]
 
 
@@ -79,11 +80,12 @@ def _wrap(handler: Any, admit: Callable[[], None], batch: str | None) -> _Handle
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary, admit), decode, encode)
     if handler.unary_stream:
-        return grpc.unary_stream_rpc_method_handler(
-            _guard_stream(handler.unary_stream, admit, _decoded), decode, encode
+        # As if a stream of requests came: a single one gRPC would hold, and its bytes, as long as the call lasts.
+        return grpc.stream_stream_rpc_method_handler(
+            _guard_stream(handler.unary_stream, admit, _read_one), decode, encode
         )
     return grpc.stream_stream_rpc_method_handler(
-        _guard_stream(handler.stream_stream, admit, _DecodedStream), decode, encode
+        _guard_stream(handler.stream_stream, admit, _read_each), decode, encode
     )
 
 
@@ -122,12 +124,12 @@ def _guard_unary(call: _Unary, admit: Callable[[], None]) -> Any:
     return guarded
 
 
-def _guard_stream(stream: _Stream, admit: Callable[[], None], accept: Callable[[Any], object]) -> Any:
-    async def guarded(request: object, context: Context) -> AsyncIterator[object]:
+def _guard_stream(stream: _Stream, admit: Callable[[], None], accept: _Accept) -> Any:
+    async def guarded(requests: AsyncIterator[object], context: Context) -> AsyncIterator[object]:
         try:
             admit()
             # Of a call that was cancelled, what the handler holds goes now and not when it is collected.
-            async with aclosing(stream(accept(request), context)) as responses:
+            async with aclosing(stream(await accept(requests, context), context)) as responses:
                 async for response in responses:
                     yield response
         except grpc.aio.AbortError:
@@ -142,6 +144,17 @@ def _decoded(request: object) -> object:
     if isinstance(request, _Refused):
         raise request.error
     return request
+
+
+async def _read_one(_: AsyncIterator[object], context: Context) -> object:
+    request = await context.read()
+    if request is grpc.aio.EOF:
+        raise InvalidRequest([Violation("request", "must be sent; the call ended without it")])
+    return _decoded(request)
+
+
+async def _read_each(requests: AsyncIterator[object], _: Context) -> object:
+    return _DecodedStream(requests)
 
 
 class _DecodedStream:

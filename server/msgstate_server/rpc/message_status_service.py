@@ -23,7 +23,7 @@ from msgstate_server.rpc.list_requests import read_status_filter
 from msgstate_server.rpc.paging import read_page_size, write_page
 from msgstate_server.rpc.watch_requests import read_watch_request
 from msgstate_server.store.protocol import MessageKey, Store
-from msgstate_server.watch import Watches
+from msgstate_server.watch import Batch, Watches
 from msgstate_server.watch.token import Token
 
 Written: TypeAlias = Any
@@ -88,18 +88,21 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         response.next_page_token = listing.token(last)
         return response
 
-    async def WatchTransitions(  # noqa: N802
+    def WatchTransitions(  # noqa: N802
         self, request: pb.WatchTransitionsRequest, context: Context
     ) -> AsyncGenerator[Written, None]:
         """Stream transitions."""
-        async with aclosing(self._watches.watch(read_watch_request(request))) as batches:
-            async for batch in batches:
-                yield batch.data
+        return _written(self._watches.watch(read_watch_request(request)))
 
-    async def WatchEvents(  # noqa: N802
+    def WatchEvents(  # noqa: N802
         self, request: pb.WatchEventsRequest, context: Context
     ) -> AsyncGenerator[Written, None]:
         """Stream events."""
-        async with aclosing(self._watches.watch(read_watch_request(request))) as batches:
-            async for batch in batches:
-                yield batch.data
+        return _written(self._watches.watch(read_watch_request(request)))
+
+
+async def _written(watch: AsyncGenerator[Batch, None]) -> AsyncGenerator[Written, None]:
+    """The responses of a watch. It has no request to hold on to as long as it lasts."""
+    async with aclosing(watch) as batches:
+        async for batch in batches:
+            yield batch.data

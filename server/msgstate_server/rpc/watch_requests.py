@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain.errors import InvalidRequest
+from msgstate_server.domain.identity import normalize_id, normalize_recipient
 from msgstate_server.domain.limits import (
     CHECKPOINT_SECONDS,
     CHECKPOINT_SECONDS_DEFAULT,
@@ -16,6 +17,7 @@ from msgstate_server.rpc.filter_fields import read_states, read_texts, read_type
 from msgstate_server.rpc.watch_responses import EVENTS, TRANSITIONS
 from msgstate_server.watch import WatchRequest, Wire
 from msgstate_server.watch.filter import Filter
+from msgstate_server.watch.names import names
 from msgstate_server.watch.start import Start, StartPoint
 from msgstate_server.watch.token import Token
 
@@ -49,12 +51,12 @@ def _read_start(request: Request, found: list[Violation]) -> Start:
 def _read_filter(request: Request, found: list[Violation]) -> Filter:
     wanted = request.filter
     read = Filter(
-        providers=read_texts("filter.providers", wanted.providers, found),
-        message_ids=read_texts("filter.message_ids", wanted.message_ids, found),
-        recipients=read_texts("filter.recipients", wanted.recipients, found),
+        providers=names(read_texts("filter.providers", wanted.providers, found)),
+        message_ids=names(map(normalize_id, read_texts("filter.message_ids", wanted.message_ids, found))),
+        recipients=names(map(normalize_recipient, read_texts("filter.recipients", wanted.recipients, found))),
         to_states=read_states("filter.to_states", wanted.to_states, found),
         shard_index=request.shard_index,
-        shard_count=request.shard_count,
+        shard_count=max(1, request.shard_count),
         moved_alone=isinstance(request, pb.WatchTransitionsRequest),
     )
     if isinstance(wanted, pb.EventFilter):

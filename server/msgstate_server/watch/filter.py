@@ -6,9 +6,9 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from msgstate_server.domain.events import EventType
-from msgstate_server.domain.identity import normalize_id, normalize_recipient
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.states import State
+from msgstate_server.watch.names import Names
 
 Predicate = Callable[[LogEntry], bool]
 
@@ -16,13 +16,14 @@ Predicate = Callable[[LogEntry], bool]
 class Filter(NamedTuple):
     """What must match; an empty set matches all. Of `shard_count` shares, only number `shard_index`.
 
+    Ids and addresses are as the log has them, so that filters that mean the same are equal.
     With `moved_alone` only transitions match. `since` is a commit time in microseconds: a watch that starts at a time
     to come must not see what comes before it.
     """
 
-    providers: frozenset[str] = frozenset()
-    message_ids: frozenset[str] = frozenset()
-    recipients: frozenset[str] = frozenset()
+    providers: Names = frozenset()
+    message_ids: Names = frozenset()
+    recipients: Names = frozenset()
     to_states: frozenset[State] = frozenset()
     types: frozenset[EventType] = frozenset()
     shard_index: int = 0
@@ -30,16 +31,8 @@ class Filter(NamedTuple):
     since: int = 0
     moved_alone: bool = False
 
-    def normalized(self) -> "Filter":
-        """The same with ids and addresses as the log has them, so that filters that mean the same are equal."""
-        return self._replace(
-            message_ids=frozenset(map(normalize_id, self.message_ids)),
-            recipients=frozenset(map(normalize_recipient, self.recipients)),
-            shard_count=max(1, self.shard_count),
-        )
-
     def predicate(self) -> Predicate:
-        """Whether an entry matches a filter that is normalized."""
+        """Whether an entry matches."""
         return _all(self._tests())
 
     def _tests(self) -> list[Predicate]:

@@ -16,15 +16,15 @@ _position = attrgetter("position")
 
 
 class Slot:
-    """An entry in the window, with what it is written as, and the groups that hold it."""
+    """An entry in the window, with what it is written as, and the groups of which it is the first."""
 
-    __slots__ = ("_written", "entry", "groups", "position")
+    __slots__ = ("_written", "entry", "first_of", "position")
 
     def __init__(self, entry: LogEntry) -> None:
         """An entry that no group holds yet."""
         self.entry = entry
         self.position = entry.position
-        self.groups: set[Group] = set()
+        self.first_of: set[Group] = set()
         self._written: dict[Wire, bytes] = {}
 
     def written(self, wire: Wire) -> bytes:
@@ -42,7 +42,7 @@ class Group:
     """
 
     def __init__(self, wanted: Filter, wire: Wire, start: int) -> None:
-        """Begin with no entries; `wanted` is normalized."""
+        """Begin with no entries."""
         self.wanted = wanted
         self.wire = wire
         self.start = start
@@ -55,17 +55,21 @@ class Group:
 
     def add(self, slot: Slot) -> None:
         """Hold the next entry, which matches."""
+        if not self._slots:
+            slot.first_of.add(self)
         self._slots.append(slot)
-        slot.groups.add(self)
 
-    def drop_first(self) -> None:
-        """Let go of the first entry, which leaves the window: who has not got it has overflowed."""
-        self.start = self._slots.popleft().position
+    def drop_through(self, position: int) -> None:
+        """Let go of the entries that leave the window, up to a position: who has not got them has overflowed."""
+        while self._slots and self._slots[0].position <= position:
+            self.start = self._slots.popleft().position
+        if self._slots:
+            self._slots[0].first_of.add(self)
 
     def clear(self) -> None:
         """Let go of every entry."""
-        for slot in self._slots:
-            slot.groups.discard(self)
+        if self._slots:
+            self._slots[0].first_of.discard(self)
         self._slots.clear()
 
     def write(self, position: int, most: int, end: Token, head_position: int) -> Batch | None:

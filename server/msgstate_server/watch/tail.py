@@ -102,9 +102,14 @@ class Tail:
         return found
 
     def _drop_oldest(self) -> None:
+        overflowed: set[Group] = set()
+        position = 0
         while len(self._slots) > self._window:
-            for group in self._slots.popleft().groups:
-                group.drop_first()
+            slot = self._slots.popleft()
+            overflowed |= slot.first_of
+            position = slot.position
+        for group in overflowed:
+            group.drop_through(position)
 
     def _start_over(self) -> None:
         """Retention was faster: nobody can say from here what was deleted, so all must ask the log."""

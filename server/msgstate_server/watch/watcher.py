@@ -32,7 +32,7 @@ class Watcher:
     """Where one watch stands: all that it wants up to `_token` was sent. It keeps nothing of what is to be sent."""
 
     def __init__(self, tail: Tail, pages: Pages, request: WatchRequest, token: Token) -> None:
-        """Stand behind a token; the request's filter is normalized."""
+        """Stand behind a token."""
         self._tail = tail
         self._pages = pages
         self._wanted = Wanted(request.wanted, request.wanted.predicate(), request.wire, request.max_batch)

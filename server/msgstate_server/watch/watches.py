@@ -91,9 +91,9 @@ class Watches:
         Raises what `resolve` and reading the log raise, `TooManyWatchers`, and `Draining` when the service stops.
         """
         with self._counted():
-            wanted = self._wanted(request)
+            asked = request._replace(wanted=self._wanted(request))
             token = await resolve(self._store, request.start)
-            watcher = Watcher(self._tail, self._pages, request._replace(wanted=wanted), token)
+            watcher = Watcher(self._tail, self._pages, asked, token)
             async with aclosing(watcher.batches(lambda: self._draining)) as batches:
                 async for batch in batches:
                     yield batch
@@ -101,7 +101,7 @@ class Watches:
 
     def _wanted(self, request: WatchRequest) -> Filter:
         """The filter as it is compared with others; a start ahead of the log is part of it."""
-        wanted, start = request.wanted.normalized(), request.start
+        wanted, start = request.wanted, request.start
         if isinstance(start, int) and start > self._store.head.commit_time:
             return wanted._replace(since=start)
         return wanted

@@ -23,7 +23,7 @@ def entry(after: Evidence = SENT, before: Evidence = NONE, **names: str) -> LogE
 
 def transitions(chosen: Filter) -> Predicate:
     """Which transitions it chooses."""
-    return chosen._replace(moved_alone=True).normalized().predicate()
+    return chosen._replace(moved_alone=True).predicate()
 
 
 @pytest.mark.parametrize(
@@ -34,10 +34,8 @@ def transitions(chosen: Filter) -> Predicate:
         (Filter(providers=frozenset({"acme", "x"})), entry(), True),
         (Filter(providers=frozenset({"acm"})), entry(), False),
         (Filter(message_ids=frozenset({"m"})), entry(), True),
-        (Filter(message_ids=frozenset({"<m>"})), entry(), True),
         (Filter(message_ids=frozenset({"M"})), entry(), False),
         (Filter(recipients=frozenset({"a@example.com"})), entry(), True),
-        (Filter(recipients=frozenset({"Ann <a@EXAMPLE.com>"})), entry(), True),
         (Filter(recipients=frozenset({"b@example.com"})), entry(), False),
         (Filter(to_states=frozenset({State.SENT})), entry(), True),
         (Filter(to_states=frozenset({State.FAILED})), entry(), False),
@@ -71,7 +69,7 @@ def test_one_thing_asked_for(chosen: Filter, row: LogEntry, wanted: bool) -> Non
 )
 def test_events_are_wanted_whether_they_moved_anything(chosen: Filter, row: LogEntry, wanted: bool) -> None:
     """Of all events, by type too, what matches is wanted."""
-    assert chosen.normalized().predicate()(row) is wanted
+    assert chosen.predicate()(row) is wanted
 
 
 def test_types_narrow_transitions_too() -> None:
@@ -100,14 +98,6 @@ def test_all_that_is_asked_for_must_match() -> None:
     assert [row for row in rows if wanted(row)] == [entry()]
     for index in {0, 1, 2} - {chosen.shard_index}:
         assert not transitions(chosen._replace(shard_index=index))(entry())
-
-
-def test_filters_that_mean_the_same_are_equal() -> None:
-    """However ids, addresses and a single share are written, who wants the same shares it."""
-    written = Filter(message_ids=frozenset({"<m>", "m"}), recipients=frozenset({"Ann <a@EXAMPLE.com>"}), shard_count=0)
-    plain = Filter(message_ids=frozenset({"m"}), recipients=frozenset({"a@example.com"}))
-    assert written.normalized() == plain == plain.normalized()
-    assert hash(written.normalized()) == hash(plain)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 7, 64])

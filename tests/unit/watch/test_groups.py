@@ -135,6 +135,7 @@ async def test_groups_go_with_their_last_watch(store: SqliteStore) -> None:
             await append(store, *numbered(5))
             assert (await anext(one)).entries == [2, 3]
         assert [group.wanted for group in tail._groups] == [Filter()]  # noqa: SLF001
-        assert all(len(slot.groups) == 1 for slot in tail._slots)  # noqa: SLF001
-        assert tail._groups._by_message == {}  # noqa: SLF001
+        (group,) = tail._groups  # noqa: SLF001
+        assert [slot.first_of for slot in tail._slots] == [{group}, set(), set(), set(), set()]  # noqa: SLF001
+        assert sum(map(len, tail._groups._by_message._buckets)) == 0  # noqa: SLF001
         assert (await anext(stream)).entries == [1, 2, 3, 4, 5]
