@@ -224,5 +224,13 @@ async def read_log(address: str, end: int) -> list[log_pb2.Transition]:
     def is_all(seen: list[pb.WatchTransitionsResponse]) -> bool:
         return seen[-1].phase == pb.WATCH_PHASE_LIVE and seen[-1].head_position >= end
 
+    deadline = time.monotonic() + SECONDS
     async with connected(address) as client:
-        return transitions(await client.watched(EARLIEST, is_all))
+        while True:
+            try:
+                return transitions(await client.watched(EARLIEST, is_all))
+            except grpc.aio.AioRpcError as error:
+                # What a replica keeps for readers may still lead to a database that does not answer.
+                if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(RETRY_SECONDS)

@@ -142,7 +142,7 @@ SHARED_BUGS: Final = (
     ),
     Bug(
         "what a server writes is shown before its commit",
-        "tokens_name_their_row",
+        "servers_log_no_fault",
         SHARED_FAIL,
         [
             Edit(

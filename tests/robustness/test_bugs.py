@@ -18,6 +18,7 @@ QUICK: Final = (
 )
 """Bugs that are shown soon, and that every run of the tests tries."""
 _LANES: Final = 2
+_RUNS: Final = 3
 
 
 @pytest.fixture
@@ -42,11 +43,15 @@ def _in_lanes(cases: Iterable[Bug | Trial]) -> list[object]:
 @pytest.mark.usefixtures("time_enough")
 @pytest.mark.parametrize("bug", _in_lanes(BUGS))
 async def test_bug_is_caught_by_its_rule(bug: Bug, tmp_path: Path) -> None:
-    """A server with this bug breaks the rule that is meant for it."""
-    report = await run_with(bug, tmp_path, SEED)
-
-    sys.stdout.write(report.table())
-    assert bug.rule in report.rules()
+    """A server with this bug breaks the rule that is meant for it, in one run of three: bugs of timing need luck."""
+    broken: list[set[str]] = []
+    while bug.rule not in set().union(*broken):
+        assert len(broken) < _RUNS, broken
+        folder = tmp_path / str(len(broken))
+        folder.mkdir()
+        report = await run_with(bug, folder, SEED + len(broken))
+        sys.stdout.write(report.table())
+        broken.append(report.rules())
 
 
 @pytest.mark.asyncio(loop_scope="session")
