@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EARLIEST = pb.START_POINT_EARLIEST
 LIVE = pb.WATCH_PHASE_LIVE
-RESPONSE_BYTES = 65_536
+RESPONSE_BYTES = 49_152
 """Of entries in one response; its other fields take little more."""
 
 

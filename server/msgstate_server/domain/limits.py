@@ -21,7 +21,7 @@ BATCH_EVENTS: Final = 1_000
 BATCH_BYTES: Final = 1_048_576
 RESPONSE_BYTES: Final = 1_048_576
 """Of every page and stream response."""
-WATCH_RESPONSE_BYTES: Final = 65_536
+WATCH_RESPONSE_BYTES: Final = 49_152
 """Of the entries in one response of a watch, or one larger entry. It bounds what a stalled reader costs."""
 RECEIVE_BYTES: Final = 8_388_608
 """Of any gRPC request."""

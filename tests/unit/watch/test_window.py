@@ -23,7 +23,7 @@ from tests.unit.watch.conftest import PLAIN, PlainWire, Told, assert_sound, open
 
 NOW_ON = StartPoint.NOW
 QUIET = Filter(providers=frozenset({"nobody"}))
-RESPONSE_BYTES = 65_536
+RESPONSE_BYTES = 49_152
 
 
 class CountingStore(SqliteStore):
@@ -253,8 +253,8 @@ class LiveStreams:
 
 @pytest.mark.parametrize("start", [StartPoint.EARLIEST, NOW_ON])
 async def test_responses_are_cut_by_bytes(store: SqliteStore, start: StartPoint) -> None:
-    """A response has at most 64 KiB of entries, from the log and from the window; one larger entry comes alone."""
-    for spaces, expected in ((20_000, 3), (RESPONSE_BYTES * 2, 1)):
+    """A response has at most 48 KiB of entries, from the log and from the window; one larger entry comes alone."""
+    for spaces, expected in ((15_000, 3), (RESPONSE_BYTES * 2, 1)):
         wire, first = PlainWire(spaces), store.head.position
         async with running(store) as watches, opened(watches, request(start, wire=wire)) as stream:
             batches = [await anext(stream)]
