@@ -119,13 +119,13 @@ class Told(NamedTuple):
 class RecordedServer(ServerProcess):
     """`msgstate serve` on a disk that is recorded, and that fails while `fault` says so."""
 
-    def __init__(self, folder: Path, synchronous: str = "FULL", pages: int = PAGES) -> None:
+    def __init__(self, folder: Path, synchronous: str = "FULL", pages: int = PAGES, retention: str = "short") -> None:
         store = folder / "store" / "msgstate.db"
         store.parent.mkdir()
         super().__init__(store, write_config(folder / "server.toml", store), folder=_ROOT)
         self.fault = folder / "fault"
         self.traces: list[Path] = []
-        self.synchronous, self._pages = synchronous, str(pages)
+        self.synchronous, self._pages, self._retention = synchronous, str(pages), retention
 
     def fail(self, how: str) -> None:
         """Fail as `Disk` says, from now on."""
@@ -140,7 +140,7 @@ class RecordedServer(ServerProcess):
         self.traces.append(self.config.with_name(f"trace-{len(self.traces)}"))
         files = map(str, (self.config, self.store, self.traces[-1], self.fault))
         module = "tests.robustness.power_server"
-        self._command = [sys.executable, "-m", module, *files, self.synchronous, self._pages]
+        self._command = [sys.executable, "-m", module, *files, self.synchronous, self._pages, self._retention]
         super().start()
 
 

@@ -1,7 +1,7 @@
-"""`msgstate serve` on a recorded disk: `power_server.py CONFIG DATABASE TRACE FAULT SYNCHRONOUS PAGES`.
+"""`msgstate serve` on a recorded disk: `power_server.py CONFIG DATABASE TRACE FAULT SYNCHRONOUS PAGES RETENTION`.
 
-The write-ahead log is checkpointed every few PAGES; SYNCHRONOUS is FULL, or what a test must catch. What is old is
-deleted within moments, in small steps.
+The write-ahead log is checkpointed every few PAGES; SYNCHRONOUS is FULL, or what a test must catch. Where RETENTION is
+`short`, what is old is deleted within moments, in small steps.
 """
 
 import sys
@@ -46,11 +46,12 @@ def _opener(synchronous: str, pages: int) -> Callable[..., sqlite.Connection]:
 
 
 if __name__ == "__main__":
-    config, database, trace, fault, synchronous, pages = sys.argv[1:]
+    config, database, trace, fault, synchronous, pages, retention = sys.argv[1:]
     # SQLite calls into it until the process ends.
     disk = Disk(Path(trace), Path(fault))
     disk.install(Path(database))
-    setattr(app, "Retention", _retention)  # noqa: B010  (it is imported there)
+    if retention == "short":
+        setattr(app, "Retention", _retention)  # noqa: B010  (it is imported there)
     setattr(engine, "open_for_writing", _opener(synchronous, int(pages)))  # noqa: B010  (it is imported there)
     sys.argv = ["msgstate", "serve", "--config", config]
     main()

@@ -139,7 +139,7 @@ async def test_writes_that_fail(tmp_path: Path, servers: list[ServerProcess]) ->
 @pytest.mark.parametrize("fault", [pytest.param("refuse", marks=pytest.mark.slow), "sync"])
 async def test_a_disk_that_takes_nothing(tmp_path: Path, servers: list[ServerProcess], fault: str) -> None:
     """Where the disk went read-only, or a commit cannot be synced, nothing is acknowledged, seen or doubled."""
-    server = RecordedServer(tmp_path, pages=1_000)
+    server = RecordedServer(tmp_path, pages=1_000, retention="usual")
     servers.append(server)
     await suffer(server, lambda: server.fail(fault), server.mend)
 
@@ -147,7 +147,7 @@ async def test_a_disk_that_takes_nothing(tmp_path: Path, servers: list[ServerPro
 @pytest.mark.slow
 async def test_a_disk_that_hangs(tmp_path: Path, servers: list[ServerProcess]) -> None:
     """Where no sync returns, the server still ends within 5 seconds, and who waited was not told that it is durable."""
-    server = RecordedServer(tmp_path, pages=1_000)
+    server = RecordedServer(tmp_path, pages=1_000, retention="usual")
     servers.append(server)
     await asyncio.to_thread(server.start)
     async with connected(server.grpc) as client:
