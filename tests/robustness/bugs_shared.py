@@ -5,6 +5,7 @@ from typing import Final
 from tests.robustness.bugs import SHARED, SHARED_FAIL, SHARED_FREEZE, SHARED_RETENTION, Bug, Edit
 
 _WRITER: Final = "store/postgres/writer.py"
+_IMPORTS: Final = "from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence\n"
 _ENGINE: Final = "store/postgres/engine.py"
 _PLACES: Final = "store/postgres/places.py"
 _QUERIES: Final = "store/postgres/queries.sql"
@@ -109,7 +110,7 @@ SHARED_BUGS: Final = (
 """,
                 "",
             ),
-            Edit(_WRITER, "import zlib\n", "import asyncio\nimport zlib\n"),
+            Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
         ],
     ),
     Bug(
@@ -156,7 +157,7 @@ SHARED_BUGS: Final = (
             failpoint("write.after_head")
 """,
             ),
-            Edit(_WRITER, "import zlib\n", "import asyncio\nimport zlib\n"),
+            Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
             Edit(
                 _ENGINE,
                 """        self._writer = Writer(self._write, clock)
@@ -196,7 +197,7 @@ SHARED_BUGS: Final = (
             await transaction.commit()
         failpoint""",
             ),
-            Edit(_WRITER, "import zlib\n", "import zlib\nfrom contextlib import suppress\n"),
+            Edit(_WRITER, _IMPORTS, _IMPORTS + "from contextlib import suppress\n"),
         ],
     ),
     Bug(
@@ -233,7 +234,7 @@ SHARED_BUGS: Final = (
             loaded = await _load(connection, candidates)
 """,
             ),
-            Edit(_WRITER, "import zlib\n", "import asyncio\nimport zlib\n"),
+            Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
         ],
     ),
 )

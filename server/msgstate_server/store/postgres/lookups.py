@@ -1,12 +1,9 @@
 """Recipients and messages, webhooks' bodies and quarantine: what is read beside the log."""
 
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import msgspec
-
-from msgstate_server.domain.decision import Candidate, Payload, Problem, StoredStatus
+from msgstate_server.domain.decision import Candidate, Payload, StoredStatus
 from msgstate_server.domain.identity import address_hash, alias_hash, identity_of, message_hash
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.states import Evidence
@@ -14,14 +11,12 @@ from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.postgres.connection import Connection
 from msgstate_server.store.postgres.queries import BEYOND_ALL, CANDIDATES, SQL, entry_from_row
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage
-from msgstate_server.store.rows import status_from_row
+from msgstate_server.store.rows import payload_from_row, quarantined_from_row, status_from_row
 
 SCAN: Final = 10_000
 """Candidates of a list that one call looks at."""
 QUARANTINE_SCAN: Final = 1_000
 """Quarantined webhooks that one call looks at."""
-
-_problems: Final = msgspec.json.Decoder(list[Problem])
 
 
 async def read_recipients(
@@ -121,7 +116,7 @@ async def count_recipients(connection: Connection, message: MessageKey) -> dict[
 async def read_payload(connection: Connection, position: int) -> Payload | None:
     """See `Store`."""
     row = await connection.fetchrow(SQL["read_payload"], position)
-    return None if row is None else _payload(*row)
+    return None if row is None else payload_from_row(*row)
 
 
 async def find_positions(connection: Connection, candidates: Sequence[Candidate]) -> list[int]:
@@ -141,7 +136,7 @@ async def list_quarantine(
     start = BEYOND_ALL if before is None else before
     rows = await connection.fetch(SQL["list_quarantine"], start, QUARANTINE_SCAN, provider, include_replayed, limit + 1)
     last, count = rows[0][:2]
-    found = [_quarantined(row[2:]) for row in rows if row[2] is not None]
+    found = [quarantined_from_row(row[2:]) for row in rows if row[2] is not None]
     if len(found) > limit:
         return QuarantinePage(found[:limit], found[limit - 1].id)
     return QuarantinePage(found, last if count == QUARANTINE_SCAN else None)
@@ -153,14 +148,5 @@ async def read_quarantined(connection: Connection, quarantined_id: int) -> tuple
     if row is None:
         return None
     *columns, body = row
-    found = _quarantined(columns)
-    return found, _payload(found.provider, found.account, found.received_time, body)
-
-
-def _payload(provider: str, account: str, received_time: int, body: bytes) -> Payload:
-    return Payload(provider, account, received_time, zlib.decompress(body))
-
-
-def _quarantined(row: Sequence[Any]) -> Quarantined:
-    quarantined_id, provider, account, received_time, problems, body_size = row
-    return Quarantined(quarantined_id, provider, account, received_time, _problems.decode(problems), body_size)
+    found = quarantined_from_row(columns)
+    return found, payload_from_row(found.provider, found.account, found.received_time, body)

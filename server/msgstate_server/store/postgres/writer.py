@@ -6,9 +6,7 @@ after that; one statement takes the positions from the head and writes all that 
 thing sent.
 """
 
-import zlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from hashlib import blake2b
 from itertools import starmap
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -19,8 +17,6 @@ from msgstate_server.domain.decision import (
     Candidate,
     Decision,
     Outcome,
-    Payload,
-    Problem,
     StoredStatus,
     Submission,
     decide,
@@ -29,12 +25,10 @@ from msgstate_server.domain.identity import Identity, address_hash, alias_hash
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
-from msgstate_server.store.rows import event_row, status_from_row, status_row
+from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_from_row, status_row
 
 _TRIES: Final = 8
 """How often a transaction is begun that another one undoes, or that waits for a lock in vain."""
-_COMPRESSION: Final = 1
-"""Of zlib, as in every engine."""
 
 _T = TypeVar("_T")
 _encode: Final = msgspec.json.Encoder().encode
@@ -219,7 +213,7 @@ async def _write_bodies(
         if submission.quarantined:
             await connection.execute(SQL["write_problems"], submission.quarantined, _text(submission.problems))
         elif submission.payload is not None and submission.problems:
-            await connection.execute(SQL["write_quarantine"], *_quarantine_row(submission.payload, submission.problems))
+            await connection.execute(SQL["write_quarantine"], *quarantine_row(submission.payload, submission.problems))
     kept = {
         appended.submission: payload
         for appended in decision.appended
@@ -228,7 +222,7 @@ async def _write_bodies(
     if not kept:
         return {}
     rows = [
-        (payload.provider, payload.account, payload.received_time, zlib.compress(payload.body, _COMPRESSION))
+        (payload.provider, payload.account, payload.received_time, compressed(payload.body))
         for payload in kept.values()
     ]
     ids = await connection.fetch(SQL["write_payloads"], *zip(*rows, strict=True))
@@ -240,19 +234,6 @@ async def _write_aliases(connection: Connection, aliases: Iterable[tuple[int, st
     rows = sorted((alias_hash(alias), status_id) for status_id, alias in aliases)
     if rows:
         await connection.execute(SQL["write_aliases"], *zip(*rows, strict=True))
-
-
-def _quarantine_row(payload: Payload, problems: Sequence[Problem]) -> tuple[object, ...]:
-    named = b"\0".join((payload.provider.encode(), payload.account.encode(), payload.body))
-    return (
-        blake2b(named, digest_size=16).digest(),
-        payload.provider,
-        payload.account,
-        payload.received_time,
-        _text(problems),
-        zlib.compress(payload.body, _COMPRESSION),
-        len(payload.body),
-    )
 
 
 def _written(decision: Decision, shift: int, commit_time: int) -> Written:

@@ -1,13 +1,13 @@
 """Raw bodies: those that brought events, and those in quarantine with what of them is in the log."""
 
-import zlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from msgstate_server.domain.decision import Candidate, Payload, Problem
+from msgstate_server.domain.decision import Candidate, Payload
 from msgstate_server.store.protocol import Quarantined, QuarantinePage
+from msgstate_server.store.rows import payload_from_row, quarantined_from_row
 from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, fetch_json
 
 if TYPE_CHECKING:
@@ -18,14 +18,13 @@ else:
 QUARANTINE_SCAN: Final = 1_000
 """Quarantined webhooks that one call looks at."""
 
-_problems: Final = msgspec.json.Decoder(list[Problem])
 _positions: Final = msgspec.json.Decoder(list[tuple[int, int]])
 
 
 def read_payload(connection: sqlite.Connection, position: int) -> Payload | None:
     """See `Store`."""
     row = connection.execute(SQL["read_payload"], (position,)).fetchone()
-    return None if row is None else _payload(*row)
+    return None if row is None else payload_from_row(*row)
 
 
 def find_positions(connection: sqlite.Connection, candidates: Sequence[Candidate]) -> list[int]:
@@ -43,7 +42,7 @@ def list_quarantine(
     # First, so that what comes in between the two reads is before the place where this page ends.
     last = connection.execute(SQL["last_quarantined"], (start, QUARANTINE_SCAN)).fetchone()
     values = (start, last[0] if last else 0, provider, int(include_replayed), limit + 1)
-    found = [_quarantined(row) for row in connection.execute(SQL["list_quarantine"], values)]
+    found = [quarantined_from_row(row) for row in connection.execute(SQL["list_quarantine"], values)]
     if len(found) > limit:
         return QuarantinePage(found[:limit], found[limit - 1].id)
     return QuarantinePage(found, last and last[0])
@@ -55,14 +54,5 @@ def read_quarantined(connection: sqlite.Connection, quarantined_id: int) -> tupl
     if row is None:
         return None
     *columns, body = row
-    found = _quarantined(columns)
-    return found, _payload(found.provider, found.account, found.received_time, body)
-
-
-def _payload(provider: str, account: str, received_time: int, body: bytes) -> Payload:
-    return Payload(provider, account, received_time, zlib.decompress(body))
-
-
-def _quarantined(row: Sequence[Any]) -> Quarantined:
-    quarantined_id, provider, account, received_time, problems, body_size = row
-    return Quarantined(quarantined_id, provider, account, received_time, _problems.decode(problems), body_size)
+    found = quarantined_from_row(columns)
+    return found, payload_from_row(found.provider, found.account, found.received_time, body)

@@ -1,9 +1,7 @@
 """The one writer of a file: decides on a batch within the transaction that commits it."""
 
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from hashlib import blake2b
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
@@ -13,8 +11,6 @@ from msgstate_server.domain.decision import (
     Candidate,
     Decision,
     Outcome,
-    Payload,
-    Problem,
     StoredStatus,
     Submission,
     decide,
@@ -25,7 +21,7 @@ from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.protocol import Step
-from msgstate_server.store.rows import event_row, status_row
+from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_row
 from msgstate_server.store.sqlite.bulk import write_rows
 from msgstate_server.store.sqlite.compaction import compact, discard_payloads, forget
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, read_head, unavailable
@@ -39,8 +35,6 @@ RECENT_STATUSES: Final = 16_384
 """Statuses kept in memory, about 1 KiB each: a recipient's events come close together, and nobody else writes."""
 _RECENT_ALIASES: Final = 4
 """Aliases that such a status may have; the few with more are read again each time."""
-_COMPRESSION: Final = 1
-"""Of zlib: on webhook bodies higher levels gain under a tenth and cost several times the time."""
 
 _statuses: Final = msgspec.json.Decoder(list[tuple[int, int, StoredStatus]])
 _known_keys: Final = msgspec.json.Decoder(list[tuple[int, str, int]])
@@ -146,7 +140,8 @@ class Writer:
                 row = (_text(submission.problems), submission.quarantined)
                 self._connection.execute(SQL["write_problems"], row)
             elif submission.payload is not None and submission.problems:
-                self._write_quarantine(submission.payload, submission.problems)
+                kept = quarantine_row(submission.payload, submission.problems)
+                self._connection.execute(SQL["write_quarantine"], kept)
         failpoint("write.after_bodies")
         if decision.appended:
             self._write_decision(decision, identities, payload_ids)
@@ -220,26 +215,10 @@ class Writer:
         (first,) = self._connection.execute(SQL["next_payload_id"]).fetchone()
         ids = {index: payload_id for payload_id, index in enumerate(kept, first)}
         for index, payload in kept.items():
-            body = zlib.compress(payload.body, _COMPRESSION)
+            body = compressed(payload.body)
             row = (ids[index], payload.provider, payload.account, payload.received_time, body)
             self._connection.execute(SQL["write_payload"], row)
         return ids
-
-    def _write_quarantine(self, payload: Payload, problems: Sequence[Problem]) -> None:
-        digest = blake2b(
-            b"\0".join((payload.provider.encode(), payload.account.encode(), payload.body)), digest_size=16
-        ).digest()
-        body = zlib.compress(payload.body, _COMPRESSION)
-        row = (
-            digest,
-            payload.provider,
-            payload.account,
-            payload.received_time,
-            _text(problems),
-            body,
-            len(payload.body),
-        )
-        self._connection.execute(SQL["write_quarantine"], row)
 
     def _write_decision(
         self, decision: Decision, identities: Mapping[int, Identity], payload_ids: Mapping[int, int]
