@@ -42,14 +42,15 @@ class Log:
 
     def append(self, candidates: Sequence[Candidate]) -> None:
         """Commit one batch."""
-        for event, identity, _ in candidates:
-            if identity not in self.statuses:
+        for admitted in candidates:
+            event = admitted.event
+            if admitted.identity not in self.statuses:
                 fresh = RecipientStatus(event.provider, event.message_id, event.recipient)
-                self.statuses[identity] = StoredStatus(len(self.statuses) + 1, fresh)
+                self.statuses[admitted.identity] = StoredStatus(len(self.statuses) + 1, fresh)
         last = len(self.keys)
         decision = decide([Submission(candidates)], self.statuses, self.keys, last, NOW + last)
-        for status_id, entry, _ in decision.appended:
-            self.keys[status_id, entry.key] = entry.position
+        for new in decision.appended:
+            self.keys[new.status_id, new.entry.key] = new.entry.position
         self.outcomes += decision.outcomes[0]
 
     def facts(self) -> Facts:

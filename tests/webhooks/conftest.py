@@ -22,7 +22,7 @@ class RecordedIngest:
         if self.error:
             raise self.error
         self.submissions.append(submission)
-        return [self._outcome(key) for _, _, key in submission.candidates]
+        return [self._outcome(candidate.key) for candidate in submission.candidates]
 
     def _outcome(self, key: str) -> Outcome:
         known = key in self.positions

@@ -119,9 +119,9 @@ def test_what_is_read_enters_or_is_a_problem(provider: str, data: st.DataObject,
     assert len(pointers) == len(submission.candidates)
     assert set(pointers) <= {pointer for pointer, _ in reading.events}
     assert len(submission.candidates) + len(submission.problems) == len(reading.events) + len(reading.problems)
-    for event, _, _ in submission.candidates:
-        assert violations(event) == []
-        assert event.attributes.metadata.get("account", "") == account
+    for candidate in submission.candidates:
+        assert violations(candidate.event) == []
+        assert candidate.event.attributes.metadata.get("account", "") == account
 
 
 @every_provider
@@ -204,7 +204,7 @@ def test_half_a_character_costs_no_other_event(half: str) -> None:
 
     submission, _, _ = take_in(Payload("cloudmailin", "", NOW, body))
 
-    spoiled, good = (event.attributes for event, _, _ in submission.candidates)
+    spoiled, good = (candidate.event.attributes for candidate in submission.candidates)
     assert "\ufffd" in spoiled.detail
     assert spoiled.metadata == {REPLACED: "detail"}
     assert (good.detail, good.metadata) == ("", {})

@@ -1,7 +1,9 @@
 """`msgstate serve`."""
 
 import asyncio
+import gc
 from pathlib import Path
+from typing import Final
 
 import click
 import structlog
@@ -14,6 +16,9 @@ from msgstate_server.domain.errors import UnknownStore
 from msgstate_server.settings import Settings, SettingsError, load
 from msgstate_server.store.opening import without_password
 from msgstate_server.telemetry import configure_logging
+
+_COLLECTED_OBJECTS: Final = 20_000
+"""Objects more than before, beyond which the collector looks at the young ones."""
 
 _log = structlog.get_logger("msgstate.cli")
 
@@ -44,6 +49,10 @@ def command(config: Path | None, **given: str | None) -> None:
 
 
 async def _serve(settings: Settings) -> None:
+    # What a batch makes lives until it is committed, which the collector would look through every 700 objects, for a
+    # sixteenth of the time of a busy server.
+    gc.freeze()
+    gc.set_threshold(_COLLECTED_OBJECTS)
     with stop_on_signals() as stop:
         service = Service(settings)
         await service.start()

@@ -28,7 +28,7 @@ class Outcome(NamedTuple):
     position: int
 
 
-class Candidate(NamedTuple):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """An event that broke no rule, with its identity and key worked out."""
 
     event: Event
@@ -89,7 +89,7 @@ class StoredStatus(msgspec.Struct, array_like=True, gc=False):
     status: RecipientStatus
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """A new row of the log, with the store's number of its recipient and the index of the submission it came in."""
 
     status_id: int
@@ -102,7 +102,7 @@ class Decision(NamedTuple):
 
     outcomes: list[list[Outcome]]
     appended: list[Appended]
-    changed: list[StoredStatus]
+    changed: dict[Identity, StoredStatus]
     aliases: list[tuple[int, str]]
     """New aliases, each with the number of the recipient it points at."""
 
@@ -120,27 +120,27 @@ def decide(
     position of each event of the batch that is already in the log. `position` is the log's last.
     """
     seen = dict(known)
-    changed: dict[int, StoredStatus] = {}
-    decision = Decision([], [], [], [])
+    decision = Decision([], [], {}, [])
+    _, appended, changed, new_aliases = decision
     for index, submission in enumerate(submissions):
         outcomes: list[Outcome] = []
-        for event, identity, key in submission.candidates:
-            stored = statuses[identity]
-            stands = seen.get((stored.id, key))
+        for candidate in submission.candidates:
+            event, key = candidate.event, candidate.key
+            stored = statuses[candidate.identity]
+            status_id, status = stored.id, stored.status
+            stands = seen.get((status_id, key))
             if stands is not None:
                 outcomes.append(Outcome(Disposition.DUPLICATE, stands))
                 continue
             position += 1
-            seen[stored.id, key] = position
-            changed[stored.id] = stored
-            before, aliases = stored.status.evidence, stored.status.aliases
-            stored.status.apply(event, key, position, commit_time)
-            if stored.status.aliases is not aliases:
-                new = (alias for alias in stored.status.aliases if alias not in aliases)
-                decision.aliases.extend((stored.id, alias) for alias in new)
-            entry = LogEntry(position, event, key, before, stored.status.evidence, stored.status.version, commit_time)
-            decision.appended.append(Appended(stored.id, entry, index))
+            seen[status_id, key] = position
+            changed[candidate.identity] = stored
+            before, aliases = status.evidence, status.aliases
+            status.apply(event, key, position, commit_time)
+            if status.aliases is not aliases:
+                new_aliases.extend((status_id, alias) for alias in status.aliases if alias not in aliases)
+            entry = LogEntry(position, event, key, before, status.evidence, status.version, commit_time)
+            appended.append(Appended(status_id, entry, index))
             outcomes.append(Outcome(Disposition.ACCEPTED, position))
         decision.outcomes.append(outcomes)
-    decision.changed.extend(changed.values())
     return decision

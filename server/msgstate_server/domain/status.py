@@ -87,7 +87,8 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
 
     def apply(self, event: Event, key: str, position: int, commit_time: int) -> None:
         """Fold one event, not seen before, into the status."""
-        event_type, automated = event.type, event.attributes.automated
+        event_type, attributes = event.type, event.attributes
+        automated = attributes.automated
         after = NEXT[self.evidence][event_type][automated]
         if after is not self.evidence:
             self.evidence = after
@@ -96,36 +97,26 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
         if not self.create_time:
             self.create_time = commit_time
         self.update_time = commit_time
-        self._note_times(event)
+        self._note_times(event, automated)
         if event_type in _STRENGTH:
             self._note_cause(event, key)
         elif event_type is EventType.OPENED and not automated:
             self.open_count += 1
         elif event_type is EventType.CLICKED and not automated:
             self.click_count += 1
-        if event.attributes.aliases:
+        if attributes.aliases:
             # The first in order, and not those that came first, so that the order of events cannot show.
-            self.aliases = sorted({*self.aliases, *event.attributes.aliases})[:RECIPIENT_ALIASES]
+            self.aliases = sorted({*self.aliases, *attributes.aliases})[:RECIPIENT_ALIASES]
 
-    def _note_times(self, event: Event) -> None:
-        event_type = event.type
+    def _note_times(self, event: Event, automated: bool) -> None:
         time = provider_time(event)
         if time is None:
             time = event.received_time
         self.last_event_time = max(self.last_event_time, time)
-        if event_type is EventType.OTHER:
-            return
-        milestone = _MILESTONE[evidence_of(event_type, event.attributes.automated)]
-        self._note_first(milestone, time)
-        if event_type is EventType.COMPLAINED:
-            self._note_first("complained_time", time)
-        elif event_type is EventType.UNSUBSCRIBED:
-            self._note_first("unsubscribed_time", time)
-
-    def _note_first(self, fact: str, time: int) -> None:
-        known = getattr(self, fact)
-        if known is None or time < known:
-            setattr(self, fact, time)
+        for fact in _MILESTONES[event.type][automated]:
+            known = getattr(self, fact)
+            if known is None or time < known:
+                setattr(self, fact, time)
 
     def _note_cause(self, event: Event, key: str) -> None:
         attributes = event.attributes
@@ -144,8 +135,20 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
             self.failure_cause = _stronger(self.failure_cause, cause)
 
 
-_MILESTONE: Final = ("", *(f"{evidence.state.name.lower()}_time" for evidence in list(Evidence)[1:]))
-"""The fact that holds the first time of an event, by the event's evidence."""
+def _milestones(event_type: EventType, automated: bool) -> tuple[str, ...]:
+    """The facts that hold the first time of such an event."""
+    if event_type in {EventType.UNSPECIFIED, EventType.OTHER}:
+        return ()
+    own = f"{evidence_of(event_type, automated).state.name.lower()}_time"
+    match event_type:
+        case EventType.COMPLAINED:
+            return own, "complained_time"
+        case EventType.UNSUBSCRIBED:
+            return own, "unsubscribed_time"
+    return (own,)
+
+
+_MILESTONES: Final = tuple((_milestones(kind, False), _milestones(kind, True)) for kind in EventType)
 
 
 def _stronger(known: Cause | None, other: Cause) -> Cause:

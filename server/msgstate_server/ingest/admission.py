@@ -11,7 +11,8 @@ def admit(event: Event) -> Candidate | list[Violation]:
     event.message_id = normalize_id(event.message_id)
     event.recipient = normalize_recipient(event.recipient)
     attributes = event.attributes
-    attributes.aliases = [normalize_id(alias) for alias in attributes.aliases]
+    if attributes.aliases:
+        attributes.aliases = [normalize_id(alias) for alias in attributes.aliases]
     found = violations(event)
     if found:
         return found

@@ -39,16 +39,17 @@ def decide_on(
 ) -> Decision:
     """Decide, with a fresh status for every recipient that `statuses` lacks."""
     for each in submissions:
-        for new, identity, _ in each.candidates:
-            if identity not in statuses:
+        for admitted in each.candidates:
+            new = admitted.event
+            if admitted.identity not in statuses:
                 fresh = RecipientStatus(new.provider, new.message_id, new.recipient)
-                statuses[identity] = StoredStatus(len(statuses) + 1, fresh)
+                statuses[admitted.identity] = StoredStatus(len(statuses) + 1, fresh)
     return decide(submissions, statuses, known, position, commit_time)
 
 
 def keys_of(decision: Decision) -> dict[tuple[int, str], int]:
     """What the log knows after a decision."""
-    return {(status_id, entry.key): entry.position for status_id, entry, _ in decision.appended}
+    return {(new.status_id, new.entry.key): new.entry.position for new in decision.appended}
 
 
 def accepted(*positions: int) -> list[Outcome]:
@@ -65,8 +66,8 @@ def test_positions_are_dense_across_submissions() -> None:
         [],
         accepted(44),
     ]
-    assert [entry.position for _, entry, _ in decision.appended] == [42, 43, 44]
-    assert [index for _, _, index in decision.appended] == [0, 0, 2]
+    assert [new.entry.position for new in decision.appended] == [42, 43, 44]
+    assert [new.submission for new in decision.appended] == [0, 0, 2]
 
 
 def test_duplicate_of_an_earlier_batch_names_the_position_that_stands() -> None:
@@ -74,7 +75,7 @@ def test_duplicate_of_an_earlier_batch_names_the_position_that_stands() -> None:
     statuses: Statuses = {}
     first = decide_on([submission(event(EventType.SENT), event(EventType.OPENED))], statuses, {}, 0)
     again = decide_on([submission(event(EventType.OPENED))], statuses, keys_of(first), 5, LATER)
-    assert again == Decision([[Outcome(Disposition.DUPLICATE, 2)]], [], [], [])
+    assert again == Decision([[Outcome(Disposition.DUPLICATE, 2)]], [], {}, [])
     (stored,) = statuses.values()
     assert (stored.status.open_count, stored.status.update_time) == (1, NOW)
 
@@ -129,7 +130,7 @@ def test_versions_go_on_from_the_stored_status() -> None:
     statuses: Statuses = {}
     decide_on([submission(event(EventType.SENT))], statuses, {}, 0)
     decision = decide_on([submission(event(EventType.DELIVERED))], statuses, {}, 7, LATER)
-    (changed,) = decision.changed
+    (changed,) = decision.changed.values()
     status = changed.status
     assert (status.state, status.version, status.position) == (State.DELIVERED, 2, 8)
     assert (status.create_time, status.update_time) == (NOW, LATER)
@@ -142,7 +143,7 @@ def test_changed_holds_each_recipient_once() -> None:
     first = decide_on([submission(quiet)], statuses, {}, 0)
     busy = [event(each, recipient="busy@example.com") for each in (EventType.SENT, EventType.OTHER)]
     decision = decide_on([submission(quiet, *busy)], statuses, keys_of(first), 1)
-    assert [stored.status.recipient for stored in decision.changed] == ["busy@example.com"]
+    assert [stored.status.recipient for stored in decision.changed.values()] == ["busy@example.com"]
 
 
 def test_aliases_are_reported_once() -> None:

@@ -122,7 +122,7 @@ async def read_payload(connection: Connection, position: int) -> Payload | None:
 async def find_positions(connection: Connection, candidates: Sequence[Candidate]) -> list[int]:
     """See `Store`."""
     positions = [0] * len(candidates)
-    wanted = [(*identity, bytes.fromhex(key)) for _, identity, key in candidates]
+    wanted = [(*candidate.identity, bytes.fromhex(candidate.key)) for candidate in candidates]
     if wanted:
         for place, position in await connection.fetch(SQL["find_positions"], *zip(*wanted, strict=True)):
             positions[place - 1] = position

@@ -7,7 +7,6 @@ thing sent.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from itertools import starmap
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -120,7 +119,7 @@ class Writer:
             failpoint("write.after_aliases")
             base, commit_time = 0, 0
             if decision.appended:
-                base, commit_time = await self._append(connection, decision, loaded, payload_ids, start)
+                base, commit_time = await self._append(connection, decision, payload_ids, start)
             failpoint("write.after_head")
         except BaseException as error:
             await _roll_back(connection, transaction, error)
@@ -133,18 +132,17 @@ class Writer:
         self,
         connection: Connection,
         decision: Decision,
-        loaded: _Loaded,
         payload_ids: Mapping[int, int],
         start: int,
     ) -> tuple[int, int]:
         """Step 4: the position before the first new one, and the commit time."""
-        identities = {stored.id: identity for identity, stored in loaded.statuses.items()}
         entries = [
             _entry_columns(appended, payload_ids.get(appended.submission), start) for appended in decision.appended
         ]
         moved = {appended.status_id for appended in decision.appended if appended.entry.moved}
         statuses = [
-            _status_columns(stored, identities[stored.id], stored.id in moved, start) for stored in decision.changed
+            _status_columns(stored, identity, stored.id in moved, start)
+            for identity, stored in decision.changed.items()
         ]
         row = await connection.fetchrow(
             SQL["append"],
@@ -239,10 +237,10 @@ async def _write_aliases(connection: Connection, aliases: Iterable[tuple[int, st
 def _written(decision: Decision, shift: int, commit_time: int) -> Written:
     """The decision with the positions that it got: those of new events were counted up to 0."""
 
-    def placed(disposition: Any, position: int) -> Outcome:
-        return Outcome(disposition, position if position > 0 else position + shift)
+    def placed(outcome: Outcome) -> Outcome:
+        return outcome if outcome.position > 0 else Outcome(outcome.disposition, outcome.position + shift)
 
-    outcomes = [list(starmap(placed, each)) for each in decision.outcomes]
+    outcomes = [list(map(placed, each)) for each in decision.outcomes]
     if not decision.appended:
         return Written(outcomes, None)
     entry = decision.appended[-1].entry

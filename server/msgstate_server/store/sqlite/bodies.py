@@ -29,7 +29,7 @@ def read_payload(connection: sqlite.Connection, position: int) -> Payload | None
 
 def find_positions(connection: sqlite.Connection, candidates: Sequence[Candidate]) -> list[int]:
     """See `Store`."""
-    wanted = msgspec.json.encode([(*identity, key) for _, identity, key in candidates]).decode()
+    wanted = msgspec.json.encode([(*candidate.identity, candidate.key) for candidate in candidates]).decode()
     found = dict(_positions.decode(fetch_json(connection, "find_positions", (wanted,))))
     return [found.get(index, 0) for index in range(len(candidates))]
 

@@ -129,7 +129,7 @@ class Writer:
     ) -> tuple[list[list[Outcome]], Head, dict[Identity, StoredStatus]]:
         head = read_head(self._connection)
         candidates = [candidate for submission in submissions for candidate in submission.candidates]
-        statuses, identities = self._load_statuses(candidates)
+        statuses = self._load_statuses(candidates)
         known = self._load_keys(candidates, statuses)
         failpoint("write.after_load")
         commit_time = max(self._clock(), head.commit_time)
@@ -144,7 +144,7 @@ class Writer:
                 self._connection.execute(SQL["write_quarantine"], kept)
         failpoint("write.after_bodies")
         if decision.appended:
-            self._write_decision(decision, identities, payload_ids)
+            self._write_decision(decision, payload_ids)
             last = decision.appended[-1].entry
             head = msgspec.structs.replace(
                 head, position=last.position, commit_time=commit_time, fingerprint=last.fingerprint
@@ -152,17 +152,19 @@ class Writer:
             self._connection.execute(SQL["write_head"], (head.position, head.commit_time, head.fingerprint))
         return decision.outcomes, head, statuses
 
-    def _load_statuses(
-        self, candidates: Sequence[Candidate]
-    ) -> tuple[dict[Identity, StoredStatus], dict[int, Identity]]:
-        """Every recipient of the candidates, new ones numbered; and the identity behind each number."""
-        events = {candidate.identity: candidate.event for candidate in candidates}
-        statuses = {identity: self._recent[identity] for identity in events if identity in self._recent}
-        if len(statuses) < len(events):
-            statuses |= self._find_statuses(
-                {identity: event for identity, event in events.items() if identity not in statuses}
-            )
-        return statuses, {stored.id: identity for identity, stored in statuses.items()}
+    def _load_statuses(self, candidates: Sequence[Candidate]) -> dict[Identity, StoredStatus]:
+        """Every recipient of the candidates, new ones numbered."""
+        statuses: dict[Identity, StoredStatus] = {}
+        others: dict[Identity, Event] = {}
+        for candidate in candidates:
+            recent = self._recent.get(candidate.identity)
+            if recent is None:
+                others[candidate.identity] = candidate.event
+            else:
+                statuses[candidate.identity] = recent
+        if others:
+            statuses |= self._find_statuses(others)
+        return statuses
 
     def _find_statuses(self, events: Mapping[Identity, Event]) -> dict[Identity, StoredStatus]:
         """The recipients of these events, from the database or as new ones."""
@@ -220,10 +222,8 @@ class Writer:
             self._connection.execute(SQL["write_payload"], row)
         return ids
 
-    def _write_decision(
-        self, decision: Decision, identities: Mapping[int, Identity], payload_ids: Mapping[int, int]
-    ) -> None:
-        rows = [status_row(stored, identities[stored.id]) for stored in decision.changed]
+    def _write_decision(self, decision: Decision, payload_ids: Mapping[int, int]) -> None:
+        rows = [status_row(stored, identity) for identity, stored in decision.changed.items()]
         write_rows(self._connection, SQL["write_statuses"], rows)
         failpoint("write.after_statuses")
         rows = [event_row(appended, payload_ids.get(appended.submission)) for appended in decision.appended]
