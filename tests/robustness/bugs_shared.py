@@ -93,22 +93,21 @@ SHARED_BUGS: Final = (
         [
             Edit(
                 _WRITER,
-                """        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
-    statuses =""",
-                """        # What a statement reads beside what it locks is as it was before it waited for the locks.
-        before = await connection.fetch(SQL["lock_statuses"].replace("FOR NO KEY UPDATE OF s", ""), *hashes)
-        ids = {Identity(row[1], row[2]): row[0] for row in before}
-        keys = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
-        known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
-        await asyncio.sleep(0.02)
-        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
-    statuses =""",
+                """            rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+""",
+                """            # What a statement reads beside what it locks is as it was before it waited for them.
+            before = await connection.fetch(SQL["lock_statuses"].replace("FOR NO KEY UPDATE OF s", ""), *hashes)
+            ids = {Identity(row[1], row[2]): row[0] for row in before}
+            keys = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
+            known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
+            await asyncio.sleep(0.02)
+            rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+""",
             ),
             Edit(
                 _WRITER,
-                """    known = await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()
-""",
-                "",
+                'await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()',
+                "known",
             ),
             Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
         ],
@@ -227,11 +226,11 @@ SHARED_BUGS: Final = (
         [
             Edit(
                 _WRITER,
-                """            loaded = await _load(connection, candidates)
+                """            loaded = await self._load(connection, candidates)
 """,
                 """            await connection.execute("SELECT FROM head FOR UPDATE")
             await asyncio.sleep(0.05)
-            loaded = await _load(connection, candidates)
+            loaded = await self._load(connection, candidates)
 """,
             ),
             Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),

@@ -7,6 +7,7 @@ thing sent.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -20,12 +21,15 @@ from msgstate_server.domain.decision import (
     Submission,
     decide,
 )
+from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import Identity, address_hash, alias_hash
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_from_row, status_row
 
+_RECENT_RECIPIENTS: Final = 16_384
+"""Recipients remembered as being there, so that they are not inserted again: their events come close together."""
 _TRIES: Final = 8
 """How often a transaction is begun that another one undoes, or that waits for a lock in vain."""
 
@@ -62,6 +66,7 @@ class Writer:
         """Hold both."""
         self._connections = connections
         self._clock = clock
+        self._recent: dict[Identity, None] = {}
 
     async def write(self, submissions: Sequence[Submission]) -> Written:
         """Commit what is new, in one transaction; raises `StoreUnavailable`."""
@@ -108,7 +113,7 @@ class Writer:
         await transaction.start()
         try:
             failpoint("write.after_begin")
-            loaded = await _load(connection, candidates)
+            loaded = await self._load(connection, candidates)
             failpoint("write.after_load")
             # Positions and the commit time are the head's to give: until then the events are counted up to 0.
             start = -len(candidates)
@@ -126,7 +131,37 @@ class Writer:
             raise
         await transaction.commit()
         failpoint("write.after_commit")
+        self._remember(loaded.statuses)
         return _written(decision, base - start, commit_time)
+
+    async def _load(self, connection: Connection, candidates: Sequence[Candidate]) -> _Loaded:
+        """Steps 1 to 3."""
+        if not candidates:
+            return _Loaded({}, {})
+        events = {candidate.identity: candidate.event for candidate in candidates}
+        hashes = tuple(zip(*events, strict=True))
+        new = {identity: event for identity, event in events.items() if identity not in self._recent}
+        rows: Sequence[Any] = ()
+        while len(rows) < len(events):
+            if new:
+                await _insert(connection, new)
+            rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+            # Whom retention forgot, maybe between the two statements, is inserted anew.
+            new = events
+        statuses = {Identity(row[1], row[2]): status_from_row(row) for row in rows}
+        wanted = [
+            (stored.id, bytes.fromhex(candidate.key))
+            for candidate in candidates
+            if (stored := statuses[candidate.identity]).status.version
+        ]
+        known = await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()
+        return _Loaded(statuses, {(status_id, key.hex()): position for status_id, key, position in known})
+
+    def _remember(self, identities: Iterable[Identity]) -> None:
+        """They are there now; those that were there the longest make room."""
+        self._recent |= dict.fromkeys(identities)
+        for identity in list(islice(self._recent, max(0, len(self._recent) - _RECENT_RECIPIENTS))):
+            del self._recent[identity]
 
     async def _append(
         self,
@@ -179,28 +214,12 @@ def _status_columns(stored: StoredStatus, identity: Identity, moved: bool, start
     return (row[0], row[6], row[7], place, *row[9:23])
 
 
-async def _load(connection: Connection, candidates: Sequence[Candidate]) -> _Loaded:
-    """Steps 1 to 3."""
-    if not candidates:
-        return _Loaded({}, {})
-    events = {candidate.identity: candidate.event for candidate in candidates}
-    hashes = tuple(zip(*events, strict=True))
+async def _insert(connection: Connection, events: Mapping[Identity, Event]) -> None:
+    """Step 1, for the recipients of these events."""
     named = [(event.provider, event.message_id, event.recipient) for event in events.values()]
     addresses = [address_hash(recipient) for _, _, recipient in named]
-    rows: Sequence[Any] = ()
-    # Whom retention forgets between the two statements is inserted anew.
-    while len(rows) < len(events):
-        await connection.execute(SQL["insert_statuses"], *hashes, *zip(*named, strict=True), addresses)
-        failpoint("write.after_statuses")
-        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
-    statuses = {Identity(row[1], row[2]): status_from_row(row) for row in rows}
-    wanted = [
-        (stored.id, bytes.fromhex(candidate.key))
-        for candidate in candidates
-        if (stored := statuses[candidate.identity]).status.version
-    ]
-    known = await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()
-    return _Loaded(statuses, {(status_id, key.hex()): position for status_id, key, position in known})
+    await connection.execute(SQL["insert_statuses"], *zip(*events, strict=True), *zip(*named, strict=True), addresses)
+    failpoint("write.after_statuses")
 
 
 async def _write_bodies(
