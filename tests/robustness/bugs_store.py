@@ -130,10 +130,10 @@ HEAD_BEFORE_COMMIT: Final = Bug(
     [
         Edit(
             _WRITER,
-            """        return decision.outcomes, head, statuses
+            """        return decision, head, statuses
 """,
             """        self.shown = head
-        return decision.outcomes, head, statuses
+        return decision, head, statuses
 """,
         ),
         Edit(

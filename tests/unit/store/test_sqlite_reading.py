@@ -12,6 +12,7 @@ from msgstate_server.store.protocol import MessageKey, StatusFilter
 from msgstate_server.store.sqlite import SqliteStore, listing, messages
 from msgstate_server.store.sqlite.connection import open_for_reading
 from msgstate_server.store.sqlite.queries import SQL
+from msgstate_server.store.sqlite.recent import RecentLog
 from tests.builders import append, event, numbered, submission
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ async def test_a_row_that_is_lost_is_not_found(store: SqliteStore) -> None:
 
 
 def lose(store: SqliteStore, *lost: int) -> None:
-    """Take rows out of the log, past everything that msgstate watches over."""
+    """Take rows out of the log, past everything that msgstate watches over, and out of what the server remembers."""
+    store._recent = RecentLog()  # noqa: SLF001
     for position in lost:
         store._connection.execute("DELETE FROM event WHERE position = ?", (position,))  # noqa: SLF001
 

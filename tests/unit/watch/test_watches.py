@@ -14,6 +14,7 @@ from msgstate_server import failpoints
 from msgstate_server.domain.errors import Draining, HistoryDiverged, StoreUnavailable, TooManyWatchers
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.sqlite import SqliteStore
+from msgstate_server.store.sqlite.recent import RecentLog
 from msgstate_server.watch.filter import Filter
 from msgstate_server.watch.start import StartPoint
 from msgstate_server.watch.token import Token
@@ -406,9 +407,17 @@ async def test_one_that_is_told_nothing_yet_waits_through_few_failures(store: Sq
         await flaky.close()
 
 
+def nothing_recent(*_: object) -> list[LogEntry]:
+    """What is remembered of the log where it is longer ago than that: all must be read."""
+    return []
+
+
 @pytest.mark.parametrize("start", [StartPoint.EARLIEST, NOW_ON])
-async def test_log_that_lost_its_last_rows(store: SqliteStore, start: StartPoint) -> None:
+async def test_log_that_lost_its_last_rows(
+    store: SqliteStore, start: StartPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where rows up to the head are gone, who catches up and who is live are told that the log cannot be read."""
+    monkeypatch.setattr(RecentLog, "after", nothing_recent)
     await append(store, *numbered(3))
     async with running(store, retry_seconds=0.001) as watches, opened(watches, request(start)) as stream:
         await next_batch(stream)
@@ -425,6 +434,7 @@ async def test_one_who_comes_before_a_commit_is_shown_is_told_of_it(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the last follower read of a commit, before the store showed it, the next one is told without more events."""
+    monkeypatch.setattr(RecentLog, "after", nothing_recent)
     await append(store, *numbered(1))
     committed, shown, end_is_held = threading.Event(), threading.Event(), threading.Event()
 

@@ -32,6 +32,7 @@ from msgstate_server.store.sqlite.messages import Part, find_by_aliases, parts, 
 from msgstate_server.store.sqlite.places import fingerprint_at, last_before, read_log
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, log_migrations, read_head, unavailable
 from msgstate_server.store.sqlite.reader import Reader
+from msgstate_server.store.sqlite.recent import RecentLog
 from msgstate_server.store.sqlite.writer import Writer
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class SqliteStore:
                 raise StoreUnusable(unopenable(path, error)) from error
             self._opened = opened.pop_all()
         self._writer = Writer(self._connection, clock)
+        self._recent = RecentLog()
         self._advanced = asyncio.Event()
         self._write_thread = ThreadPoolExecutor(1, "msgstate-write")
 
@@ -102,7 +104,12 @@ class SqliteStore:
     async def append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
         """See `Store`."""
         # A commit cannot be called back: even where the caller goes away, the head must follow what was committed.
-        return await asyncio.shield(asyncio.ensure_future(self._commit(partial(self._writer.write, submissions))))
+        return await asyncio.shield(asyncio.ensure_future(self._append(submissions)))
+
+    async def _append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
+        decision = await self._commit(partial(self._writer.write, submissions))
+        self._recent.extend([appended.entry for appended in decision.appended])
+        return decision.outcomes
 
     async def _commit(self, write: Callable[[], tuple[_T, Head]]) -> _T:
         loop = asyncio.get_running_loop()
@@ -192,7 +199,8 @@ class SqliteStore:
 
     async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
-        return await self._end.run(lambda log: read_log(log, after, limit, expected))
+        recent = self._recent.after(after, limit, expected) if after >= self._head.floor else []
+        return recent or await self._end.run(lambda log: read_log(log, after, limit, expected))
 
     async def fingerprint_at(self, position: int) -> bytes:
         """See `Store`."""

@@ -10,7 +10,6 @@ import msgspec
 from msgstate_server.domain.decision import (
     Candidate,
     Decision,
-    Outcome,
     StoredStatus,
     Submission,
     decide,
@@ -54,16 +53,16 @@ class Writer:
         self._clock = clock
         self._recent: dict[Identity, StoredStatus] = {}
 
-    def write(self, submissions: Sequence[Submission]) -> tuple[list[list[Outcome]], Head]:
-        """Commit what is new, in one transaction; gives the outcomes and the head after it."""
+    def write(self, submissions: Sequence[Submission]) -> tuple[Decision, Head]:
+        """Commit what is new, in one transaction; gives what was decided and the head after it."""
         failpoint("write.before_begin")
         with self._transaction():
             failpoint("write.after_begin")
-            outcomes, head, statuses = self._write_rows(submissions)
+            decision, head, statuses = self._write_rows(submissions)
             failpoint("write.after_head")
         failpoint("write.after_commit")
         self._remember(statuses)
-        return outcomes, head
+        return decision, head
 
     def compact(self, silent_since: int, after: int, limit: int) -> tuple[Step, Head]:
         """See `Store`; and the head after it."""
@@ -124,9 +123,7 @@ class Writer:
                 raise
             raise unavailable("written", error) from error
 
-    def _write_rows(
-        self, submissions: Sequence[Submission]
-    ) -> tuple[list[list[Outcome]], Head, dict[Identity, StoredStatus]]:
+    def _write_rows(self, submissions: Sequence[Submission]) -> tuple[Decision, Head, dict[Identity, StoredStatus]]:
         head = read_head(self._connection)
         candidates = [candidate for submission in submissions for candidate in submission.candidates]
         statuses = self._load_statuses(candidates)
@@ -150,7 +147,7 @@ class Writer:
                 head, position=last.position, commit_time=commit_time, fingerprint=last.fingerprint
             )
             self._connection.execute(SQL["write_head"], (head.position, head.commit_time, head.fingerprint))
-        return decision.outcomes, head, statuses
+        return decision, head, statuses
 
     def _load_statuses(self, candidates: Sequence[Candidate]) -> dict[Identity, StoredStatus]:
         """Every recipient of the candidates, new ones numbered."""
