@@ -59,10 +59,13 @@ FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[]) WITH ORDINALITY
 ORDER BY place
 RETURNING id;
 
+-- name: number_quarantine
+SELECT nextval('quarantine_id_seq') FROM generate_series(1, $1);
+
 -- name: write_quarantine
 -- The same body again stays as it first came, but for what of it is not understood now.
-INSERT INTO quarantine (digest, provider, account, received_time, problems, body, body_size)
-VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO quarantine (id, digest, provider, account, received_time, problems, body, body_size)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ON CONFLICT (digest) DO UPDATE SET problems = excluded.problems WHERE quarantine.problems != excluded.problems;
 
 -- name: write_problems

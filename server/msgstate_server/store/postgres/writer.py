@@ -8,6 +8,7 @@ thing sent.
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import islice
+from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -226,11 +227,7 @@ async def _write_bodies(
     connection: Connection, submissions: Sequence[Submission], decision: Decision
 ) -> dict[int, int]:
     """Keep the bodies that brought a new event, and what is not understood; a body's id by its submission's index."""
-    for submission in submissions:
-        if submission.quarantined:
-            await connection.execute(SQL["write_problems"], submission.quarantined, _text(submission.problems))
-        elif submission.payload is not None and submission.problems:
-            await connection.execute(SQL["write_quarantine"], *quarantine_row(submission.payload, submission.problems))
+    await _write_quarantine(connection, submissions)
     kept = {
         appended.submission: payload
         for appended in decision.appended
@@ -244,6 +241,22 @@ async def _write_bodies(
     ]
     ids = await connection.fetch(SQL["write_payloads"], *zip(*rows, strict=True))
     return dict(zip(kept, sorted(row["id"] for row in ids), strict=True))
+
+
+async def _write_quarantine(connection: Connection, submissions: Sequence[Submission]) -> None:
+    """Keep what is not understood: numbered as it came, written in the order of the digests, as all writers do."""
+    replayed = [each for each in submissions if each.quarantined]
+    for each in sorted(replayed, key=attrgetter("quarantined")):
+        await connection.execute(SQL["write_problems"], each.quarantined, _text(each.problems))
+    rows = [
+        quarantine_row(each.payload, each.problems)
+        for each in submissions
+        if each.problems and each.payload is not None and not each.quarantined
+    ]
+    if rows:
+        numbers = await connection.fetch(SQL["number_quarantine"], len(rows))
+        for row in sorted(map(tuple.__add__, sorted(map(tuple, numbers)), rows), key=itemgetter(1)):
+            await connection.execute(SQL["write_quarantine"], *row)
 
 
 async def _write_aliases(connection: Connection, aliases: Iterable[tuple[int, str]]) -> None:
