@@ -79,6 +79,8 @@ async def migrate(
 async def _migrate(
     connection: Connection, announce: Callable[[list[str]], None] | None, post: bool, known: Sequence[Migration]
 ) -> list[str]:
+    # Whoever migrates is waited for: it may rewrite every row.
+    await connection.execute("SET LOCAL lock_timeout = 0")
     # The right to make it is asked for even where it is there.
     if not await connection.fetchval("SELECT to_regnamespace('msgstate') IS NOT NULL"):
         await connection.execute("CREATE SCHEMA msgstate")
