@@ -10,7 +10,7 @@ import pytest
 
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.check import Finding, Summary, check
-from msgstate_server.store.postgres import PostgresAuditor, PostgresStore, PostgresUpkeep, migrations
+from msgstate_server.store.postgres import PostgresAuditor, PostgresStore, PostgresUpkeep, migrations, sessions
 from msgstate_server.store.postgres.connection import connect
 from msgstate_server.store.postgres.migrations import MIGRATIONS, Migration, migrate
 from tests.builders import Clock, append, numbered, positions
@@ -85,6 +85,16 @@ async def test_a_server_goes_on_through_a_migration(postgres_dsn: str) -> None:
     assert ("recipient_status", "note") in await schema(postgres_dsn)
 
 
+async def test_a_server_outlives_another_type_of_a_column(postgres_dsn: str) -> None:
+    """A statement that was prepared before a migration is prepared anew, and what came meanwhile is written."""
+    wider = Migration("9003_pre_wider", "ALTER TABLE recipient_status ALTER version TYPE bigint;")
+    store = await PostgresStore.open(postgres_dsn, Clock())
+    assert positions(await append(store, *numbered(2))) == [1, 2]
+    assert await migrated(postgres_dsn, wider) == [wider.name]
+    assert positions(await append(store, *numbered(2, first=2))) == [3, 4]
+    await store.close()
+
+
 async def problems(dsn: str) -> list[Finding]:
     async with PostgresAuditor(dsn).audit() as audit:
         return [finding async for finding in check(audit, Summary())]
@@ -145,6 +155,26 @@ async def test_a_table_in_use_is_told(postgres_dsn: str, monkeypatch: pytest.Mon
     assert await migrated(postgres_dsn, LATER) == [LATER.name]
 
 
+async def test_who_comes_later_waits_for_a_long_migration(
+    postgres: Databases, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one server migrates, the others wait until that is done, however long they may wait for any other lock."""
+    await migrated(postgres_dsn)
+    monkeypatch.setattr(migrations, "_TRIES", 1)
+    monkeypatch.setitem(sessions.SETTINGS, "lock_timeout", "20ms")
+    async with connected(postgres_dsn) as first:
+        await first.execute("SET idle_in_transaction_session_timeout = 0; BEGIN; SELECT FROM migration FOR UPDATE")
+        waiting = asyncio.create_task(migrated(postgres_dsn, LATER))
+        waits = (
+            "SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = $1"
+            " AND clock_timestamp() > query_start + interval '200ms'"
+        )
+        await eventually(lambda: waiting.done() or bool(postgres.query(waits, postgres_dsn.rpartition("/")[2])))
+        assert not waiting.done()
+        await first.execute("COMMIT")
+        assert await waiting == [LATER.name]
+
+
 async def test_a_deadlock_is_tried_again(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PostgreSQL undoes a migration because it and a server wait for each other, it is begun anew."""
     monkeypatch.setattr(migrations, "_TRIES", 2)
@@ -187,6 +217,17 @@ async def test_a_schema_of_another_user_is_told(postgres_dsn: str, user_dsn: str
 
     for use in (lambda: PostgresStore.open(user_dsn, Clock()), look, lambda: problems(user_dsn)):
         with pytest.raises(StoreUnusable, match="permission denied for schema msgstate"):
+            await use()
+
+
+async def test_a_table_of_another_user_is_told(postgres: Databases, postgres_dsn: str, user_dsn: str) -> None:
+    """A user with too few of the rights on what another one made is told which is missing, before it serves."""
+    await migrated(postgres_dsn)
+    database, user = postgres_dsn.rpartition("/")[2], user_dsn.partition("//")[2].partition("@")[0]
+    postgres.query(f"GRANT USAGE ON SCHEMA msgstate TO {user}", database=database)
+    postgres.query(f"GRANT ALL ON msgstate.migration TO {user}", database=database)
+    for use in (lambda: PostgresStore.open(user_dsn, Clock()), lambda: problems(user_dsn)):
+        with pytest.raises(StoreUnusable, match="permission denied for table head"):
             await use()
 
 

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 from asyncpg.types import ServerVersion
@@ -14,7 +15,7 @@ from asyncpg.types import ServerVersion
 from msgstate_server.domain.errors import StoreUnusable, UnknownStore
 from msgstate_server.store import opening
 from msgstate_server.store.postgres import PostgresAuditor, PostgresStore, PostgresUpkeep, hosts
-from tests.builders import Clock
+from tests.builders import Clock, append, numbered, positions
 from tests.postgres.databases import Databases
 from tests.postgres.fixture import StartPostgres
 from tests.postgres.server import HOST, PostgresServer, free_port
@@ -140,6 +141,42 @@ async def test_a_server_that_is_too_old(major: int, postgres_dsn: str, monkeypat
     """The oldest version that will do is named beside the one that is there."""
     monkeypatch.setattr("asyncpg.Connection.get_server_version", lambda _: ServerVersion(major, 1, 0, "final", 0))
     assert await refusals(postgres_dsn) == {f"store: PostgreSQL {major} is too old: 13 or newer is needed"}
+
+
+async def test_an_encoding_that_cannot_hold_every_text(postgres: Databases) -> None:
+    """A database that lacks characters is refused before it refuses an event, and how to make another is told."""
+    name = f"msgstate_test_{uuid4().hex}"
+    postgres.query(f"CREATE DATABASE {name} ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        (told,) = await refusals(postgres.dsn(name))
+    finally:
+        postgres.drop_database(name)
+    assert told == (
+        "store: the database is in LATIN1, which cannot hold every text: make one with `createdb --encoding=UTF8 "
+        "--template=template0`, or name another one"
+    )
+
+
+async def test_settings_of_a_database_do_not_matter(postgres: Databases, postgres_dsn: str) -> None:
+    """What its owner has set for every connection, and would change what statements mean or cut them off, is undone."""
+    name = postgres_dsn.rpartition("/")[2]
+    for setting in (
+        "standard_conforming_strings = off",
+        "statement_timeout = '1ms'",
+        "lock_timeout = '1ms'",
+        "default_transaction_isolation = serializable",
+        "search_path = public",
+        "bytea_output = escape",
+        "synchronous_commit = off",
+    ):
+        postgres.query(f"ALTER DATABASE {name} SET {setting}")
+    store = await PostgresStore.open(postgres_dsn, Clock())
+    try:
+        assert positions(await append(store, *numbered(500))) == [*range(1, 501)]
+        assert positions(await store.read_log(0, 1_000)) == [*range(1, 501)]
+        assert await store.fingerprint_at(0) == bytes(8)
+    finally:
+        await store.close()
 
 
 URL: Final = r"store: must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"

@@ -11,7 +11,7 @@ import msgspec
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head, LogEntry
-from msgstate_server.store.postgres.connection import Connection, connect, is_away
+from msgstate_server.store.postgres.connection import Connection, connect, required
 from msgstate_server.store.postgres.migrations import is_post, pending
 from msgstate_server.store.postgres.places import read_head
 from msgstate_server.store.postgres.queries import SQL, entry_from_row
@@ -36,14 +36,11 @@ class PostgresAuditor:
         # Whoever reads the view takes its time between two pages.
         connection = await connect(self._url, idle_in_transaction_session_timeout="0")
         try:
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                await require_finished(connection)
-                await require_schema(connection)
-                yield PostgresAudit(connection, await read_head(connection))
-        except Exception as error:
-            if not is_away(error):
-                raise
-            raise StoreUnusable(f"store: cannot be read to its end: {error}") from error
+            with required("store: cannot be read to its end: {}"):
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    await require_finished(connection)
+                    await require_schema(connection)
+                    yield PostgresAudit(connection, await read_head(connection))
         finally:
             connection.terminate()
 

@@ -36,7 +36,13 @@ _POOLED: Final = (
     "server keeps a few connections of its own and needs its settings to hold on them"
 )
 
-_AGAIN: Final = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError)
+_AGAIN: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    # A migration changed what a statement gives that was prepared before.
+    asyncpg.InvalidCachedStatementError,
+)
 _AWAY: Final = (
     *_AGAIN,
     asyncpg.PostgresConnectionError,
@@ -86,6 +92,17 @@ def translated(done: str) -> Iterator[None]:
             raise
         _log.error(f"the database cannot be {done}", error=str(error), kind=type(error).__name__)
         raise StoreUnavailable(f"the database cannot be {done} now; try the same again later") from error
+
+
+@contextmanager
+def required(told: str = "store: {}") -> Iterator[None]:
+    """Raise `StoreUnusable`, with what the driver says, for what goes wrong within: who keeps the database is told."""
+    try:
+        yield
+    except Exception as error:
+        if not is_away(error):
+            raise
+        raise StoreUnusable(told.format(error)) from error
 
 
 class Connections:
@@ -138,7 +155,7 @@ async def connect(url: str, **settings: str) -> Connection:
     except Exception as error:
         raise StoreUnusable(_unreachable(error)) from error
     try:
-        await _require_direct(connection, settings)
+        await _require_usable(connection, settings)
         await _prepare(connection)
     except BaseException:
         await connection.close()
@@ -146,8 +163,8 @@ async def connect(url: str, **settings: str) -> Connection:
     return connection
 
 
-async def _require_direct(connection: Connection, settings: dict[str, str]) -> None:
-    """Refuse a pooler, which keeps settings from the server, and a PostgreSQL that is too old."""
+async def _require_usable(connection: Connection, settings: dict[str, str]) -> None:
+    """Refuse a PostgreSQL that is too old, a pooler, which keeps settings from it, and an encoding that lacks texts."""
     version = connection.get_server_version()
     if version.major < OLDEST:
         raise StoreUnusable(f"store: PostgreSQL {version.major} is too old: {OLDEST} or newer is needed")
@@ -156,6 +173,12 @@ async def _require_direct(connection: Connection, settings: dict[str, str]) -> N
     # In one message and without a name: a pooler may give the next one to another server.
     if await connection.execute(f"SELECT WHERE {as_wanted}") != "SELECT 1":
         raise StoreUnusable(_POOLED.format("it drops the settings of a connection"))
+    encoding = connection.get_settings().server_encoding
+    if encoding != "UTF8":
+        raise StoreUnusable(
+            f"store: the database is in {encoding}, which cannot hold every text: make one with `createdb "
+            "--encoding=UTF8 --template=template0`, or name another one"
+        )
 
 
 _URL: Final = "must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
@@ -229,5 +252,6 @@ __all__ = [
     "is_away",
     "is_undone",
     "pause",
+    "required",
     "translated",
 ]

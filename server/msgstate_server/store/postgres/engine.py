@@ -15,7 +15,7 @@ from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres import compaction, lookups, places
-from msgstate_server.store.postgres.connection import Connections, connect
+from msgstate_server.store.postgres.connection import Connections, connect, required
 from msgstate_server.store.postgres.hosts import Hosts
 from msgstate_server.store.postgres.migrations import migrate
 from msgstate_server.store.postgres.unfinished import require_finished
@@ -67,9 +67,10 @@ class PostgresStore:
         """Open the database, its schema made or brought up to date; raises `StoreUnusable`. `clock` is for commits."""
         connection = await connect(url)
         try:
-            await require_finished(connection)
-            await migrate(connection, announce=_announce)
-            head = await places.read_head(connection)
+            with required():
+                await require_finished(connection)
+                await migrate(connection, announce=_announce)
+                head = await places.read_head(connection)
         finally:
             await connection.close()
         store = cls(url, clock, head)

@@ -13,6 +13,9 @@ SETTINGS: Final = {
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",
     # Longer than whoever holds the lock may stand still.
     "lock_timeout": f"{3 * IDLE_SECONDS}s",
+    # A server gives up what takes too long by itself; what `check` and `copy` read takes as long as it takes.
+    "statement_timeout": "0",
+    "standard_conforming_strings": "on",
     "tcp_keepalives_idle": "5",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",

@@ -5,8 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.store.postgres.connection import Connection, connect, is_away
+from msgstate_server.store.postgres.connection import Connection, connect, required
 from msgstate_server.store.postgres.migrations import MIGRATIONS, is_post, migrate, pending
 from msgstate_server.store.postgres.places import read_head
 from msgstate_server.store.postgres.queries import SQL
@@ -60,12 +59,9 @@ class PostgresUpkeep:
     async def _connected(self) -> AsyncIterator[Connection]:
         connection = await connect(self._url)
         try:
-            await require_finished(connection)
-            yield connection
-        except Exception as error:
-            if not is_away(error):
-                raise
-            raise StoreUnusable(f"store: {error}") from error
+            with required():
+                await require_finished(connection)
+                yield connection
         finally:
             connection.terminate()
 
