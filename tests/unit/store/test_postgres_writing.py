@@ -1,4 +1,4 @@
-"""Servers that write beside each other never wait for each other in a circle, which costs a second to find out."""
+"""Servers that write beside each other: what one undoes of another is done again, and what is lasting lasts."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,7 +7,8 @@ import pytest
 
 from msgstate_server.domain.decision import Problem, Submission
 from msgstate_server.store.postgres import PostgresStore, writer
-from tests.builders import Clock, payload, submission
+from tests.builders import Clock, append, event, numbered, payload, positions, submission
+from tests.postgres.databases import Databases
 
 ROUNDS = 20
 PROBLEMS = [Problem("", "ends early")]
@@ -18,14 +19,20 @@ def bodies(numbers: Sequence[int], problems: Sequence[Problem]) -> list[Submissi
     return [submission(payload=payload(str(number).encode()), problems=problems) for number in numbers]
 
 
-async def test_the_same_bodies_at_two_servers(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Webhooks that come to two servers in another order go to quarantine side by side, listed as they came."""
-    undone: list[int] = []
+@pytest.fixture
+def undone(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How often before each transaction was tried that is tried again."""
+    tries: list[int] = []
 
-    async def pause(tries: int) -> None:
-        undone.append(tries)
+    async def pause(before: int) -> None:
+        tries.append(before)
 
     monkeypatch.setattr(writer, "pause", pause)
+    return tries
+
+
+async def test_the_same_bodies_at_two_servers(postgres_dsn: str, undone: list[int]) -> None:
+    """Webhooks that come to two servers in another order go to quarantine side by side, listed as they came."""
     one, other = [await PostgresStore.open(postgres_dsn, Clock()) for _ in range(2)]
     try:
         for number in range(ROUNDS):
@@ -45,3 +52,70 @@ async def test_the_same_bodies_at_two_servers(postgres_dsn: str, monkeypatch: py
     assert undone == []
     assert len(page.payloads) == 20 * ROUNDS
     assert [each[1].body for each in found if each] == [b"10002", b"10001", b"10003", b"10000"]
+
+
+async def test_recipients_in_another_order_at_two_servers(postgres_dsn: str, undone: list[int]) -> None:
+    """Whatever order the same recipients come in, new or known, two servers never wait for each other in a circle."""
+    one, other = [await PostgresStore.open(postgres_dsn, Clock()) for _ in range(2)]
+    try:
+        for number in range(ROUNDS):
+            names = [f"m{place}" for place in range(50 * number, 50 * number + 100)]
+            for turn in ("new", "known"):
+                ours, theirs = (
+                    [event(message_id=name, event_id=f"{turn} {number} {who}") for name in names] for who in range(2)
+                )
+                await asyncio.gather(append(one, *ours), append(other, *theirs[::-1]))
+    finally:
+        await one.close()
+        await other.close()
+
+    assert undone == []
+
+
+def when_the_head_moves(postgres: Databases, database: str, statements: str) -> None:
+    """Have a database do this within every transaction that takes positions."""
+    postgres.query(
+        f"""CREATE FUNCTION msgstate.seen() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN {statements}; RETURN NULL; END
+        $$""",
+        database=database,
+    )
+    trigger = "CREATE TRIGGER seen AFTER UPDATE ON msgstate.head FOR EACH STATEMENT EXECUTE FUNCTION msgstate.seen()"
+    postgres.query(trigger, database=database)
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03"])
+async def test_what_another_undid_is_tried_again(
+    sqlstate: str, postgres: Databases, postgres_dsn: str, undone: list[int]
+) -> None:
+    """A transaction that the database undoes as it meets another one is begun anew, and takes its positions once."""
+    database = postgres_dsn.rpartition("/")[2]
+    store = await PostgresStore.open(postgres_dsn, Clock())
+    # What a sequence gives is not undone.
+    postgres.query("CREATE SEQUENCE msgstate.tries", database=database)
+    undo = f"IF nextval('msgstate.tries') < 3 THEN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END IF"
+    when_the_head_moves(postgres, database, undo)
+    try:
+        assert positions(await append(store, *numbered(3))) == [1, 2, 3]
+        assert positions(await store.read_log(0, 10)) == [1, 2, 3]
+    finally:
+        await store.close()
+
+    assert undone == [0, 1]
+
+
+@pytest.mark.parametrize(("default", "held"), [("off", "on"), ("local", "on"), ("remote_apply", "remote_apply")])
+async def test_a_commit_outlasts_a_crash(default: str, held: str, postgres: Databases, postgres_dsn: str) -> None:
+    """However commits are set for others, those of a store wait for the disk, and for no less than they are set to."""
+    database = postgres_dsn.rpartition("/")[2]
+    postgres.query(f"ALTER DATABASE {database} SET synchronous_commit = {default}")
+    store = await PostgresStore.open(postgres_dsn, Clock())
+    postgres.query("CREATE TABLE msgstate.held (setting text)", database=database)
+    when_the_head_moves(postgres, database, "INSERT INTO msgstate.held VALUES (current_setting('synchronous_commit'))")
+    try:
+        await append(store, *numbered(1))
+    finally:
+        await store.close()
+
+    ((found,),) = postgres.query("SELECT setting FROM msgstate.held", database=database)
+    assert found == held
