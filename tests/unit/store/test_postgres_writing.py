@@ -1,16 +1,21 @@
 """Servers that write beside each other: what one undoes of another is done again, and what is lasting lasts."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from msgstate_server.domain.decision import Problem, Submission
+from msgstate_server.store import protocol
 from msgstate_server.store.postgres import PostgresStore, writer
-from tests.builders import Clock, append, event, numbered, payload, positions, submission
+from msgstate_server.store.postgres.connection import connect
+from tests.builders import NOW, Clock, append, event, numbered, payload, positions, submission
 from tests.postgres.databases import Databases
 
 ROUNDS = 20
+SECONDS = 3
+"""Less than a lock is waited for."""
+Step = Callable[[PostgresStore, int, int, int], Awaitable[protocol.Step]]
 PROBLEMS = [Problem("", "ends early")]
 
 
@@ -119,3 +124,22 @@ async def test_a_commit_outlasts_a_crash(default: str, held: str, postgres: Data
 
     ((found,),) = postgres.query("SELECT setting FROM msgstate.held", database=database)
     assert found == held
+
+
+@pytest.mark.parametrize("step", [PostgresStore.compact, PostgresStore.forget])
+async def test_retention_passes_over_who_is_written_to(step: Step, postgres_dsn: str) -> None:
+    """Of a recipient whom another server writes to nothing is deleted, nor is it waited for; the next sweep finds it."""
+    store = await PostgresStore.open(postgres_dsn, Clock())
+    await append(store, *numbered(3))
+    if step is PostgresStore.forget:
+        await store.compact(NOW + 1, 0, 100)
+    writing = await connect(postgres_dsn, idle_in_transaction_session_timeout="0")
+    await writing.execute("BEGIN; SELECT FROM recipient_status WHERE message_id = 'm1' FOR NO KEY UPDATE")
+    try:
+        async with asyncio.timeout(SECONDS):
+            assert (await step(store, NOW + 1, 0, 100)).deleted == 2
+        await writing.execute("ROLLBACK")
+        assert (await step(store, NOW + 1, 0, 100)).deleted == 1
+    finally:
+        await writing.close()
+        await store.close()
