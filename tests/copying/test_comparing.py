@@ -81,6 +81,21 @@ async def test_a_source_that_is_written_to_is_told(
     assert await agrees(dest)
 
 
+async def test_a_source_that_is_written_to_at_the_end_is_told(urls: Urls) -> None:
+    """What moves a database while the copy of it is proved is told too: it is in neither view of the source."""
+    source, dest = urls.new("postgres"), urls.new("sqlite")
+    await (await fill(source)).close()
+
+    def move(step: str, done: int, _: int) -> None:
+        if step == "checking DEST" and not done:
+            urls.execute(source, "UPDATE head SET commit_time = commit_time + 1")
+
+    with pytest.raises(StoreUnusable, match="SOURCE was written to while it was copied"):
+        await copied(source, dest, tell=move)
+    with pytest.raises(StoreUnusable, match="is the unfinished copy"):
+        await open_store(dest, Clock())
+
+
 async def test_what_moves_no_head_is_found_too(urls: Urls, armed: Callable[[str, Callable[[], object]], None]) -> None:
     """What was discarded in the source after it was copied is found by the comparison, which reads the source anew."""
     source, dest = urls.new("postgres"), urls.new("sqlite")

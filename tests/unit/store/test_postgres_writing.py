@@ -128,7 +128,7 @@ async def test_a_commit_outlasts_a_crash(default: str, held: str, postgres: Data
 
 @pytest.mark.parametrize("step", [PostgresStore.compact, PostgresStore.forget])
 async def test_retention_passes_over_who_is_written_to(step: Step, postgres_dsn: str) -> None:
-    """Of a recipient whom another server writes to nothing is deleted, nor is it waited for; the next sweep finds it."""
+    """Of a recipient whom another server writes to nothing is deleted, nor is it waited for; it is found later."""
     store = await PostgresStore.open(postgres_dsn, Clock())
     await append(store, *numbered(3))
     if step is PostgresStore.forget:
@@ -142,4 +142,27 @@ async def test_retention_passes_over_who_is_written_to(step: Step, postgres_dsn:
         assert (await step(store, NOW + 1, 0, 100)).deleted == 1
     finally:
         await writing.close()
+        await store.close()
+
+
+async def test_whom_retention_forgets_amid_a_write(
+    postgres: Databases, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipient who is there as a write begins, and forgotten before it has the lock, is made anew, and once."""
+    database = postgres_dsn.rpartition("/")[2]
+    store = await PostgresStore.open(postgres_dsn, Clock())
+    await append(store, *numbered(2))
+    await store.compact(NOW + 1, 0, 100)
+    forgotten = iter(["DELETE FROM msgstate.recipient_status WHERE message_id = 'm1'"])
+
+    def forget() -> None:
+        for statement in forgotten:
+            postgres.query(statement, database=database)
+
+    monkeypatch.setattr("msgstate_server.failpoints._armed", {"write.after_statuses": forget})
+    try:
+        assert positions(await append(store, *numbered(2, first=2), *numbered(2))) == [3, 4, 5, 6]
+        (anew,) = await store.read_recipients("m1", "", "", 10)
+        assert (anew.version, anew.compact_time) == (1, None)
+    finally:
         await store.close()
