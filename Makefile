@@ -19,8 +19,8 @@ test: dev-environment ## Run the tests, without the slow ones
 
 test-all: dev-environment ## Run every test, with a second PostgreSQL and the client's oldest and newest libraries too
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup
-	@MSGSTATE_TEST_POSTGRES_BIN=wheel .venv/bin/python -m pytest -n 2 -m "not slow" -k "not sqlite" \
-		tests/postgres tests/contract tests/acceptance/test_replicas.py
+	@MSGSTATE_TEST_POSTGRES_BIN=wheel .venv/bin/python -m pytest -n 2 --dist loadgroup -k "not sqlite" tests/postgres \
+		tests/contract tests/unit/store tests/acceptance/test_replicas.py tests/acceptance/test_failover.py
 	@sh scripts/compat.sh
 
 check: lint verify ## Everything but the tests: format, lint, types, layers, generated files
