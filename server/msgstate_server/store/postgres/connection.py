@@ -12,6 +12,7 @@ import structlog
 from msgstate_server.domain.errors import StoreUnavailable, StoreUnusable
 from msgstate_server.store.postgres.hosts import CONNECT_SECONDS, Hosts
 from msgstate_server.store.postgres.sessions import IDLE_SECONDS, SETTINGS
+from msgstate_server.store.postgres.turns import Turns
 
 Connection: TypeAlias = Any
 """An `asyncpg.Connection`; the library brings no annotations."""
@@ -110,6 +111,7 @@ class Connections:
 
     def __init__(self, hosts: Hosts, size: int) -> None:
         """Say where the database is; `open` makes the first connection."""
+        self._turns = Turns(size)
         self._pool = asyncpg.create_pool(
             connect=hosts.connect,
             min_size=0,
@@ -127,7 +129,8 @@ class Connections:
     @asynccontextmanager
     async def acquired(self) -> AsyncIterator[Connection]:
         """One connection for what is done within; raises what the driver raises."""
-        async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection:
+        async with self._turns.taken():
+            connection = await self._connected()
             try:
                 yield connection
             except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError, TimeoutError):
@@ -136,6 +139,16 @@ class Connections:
                 break_off(connection)
                 await self._pool.expire_connections()
                 raise
+            finally:
+                await self._pool.release(connection)
+
+    async def _connected(self) -> Connection:
+        try:
+            return await self._pool.acquire(timeout=CONNECT_SECONDS)
+        except OSError as error:
+            # Whoever waits would find out the same, one after the other.
+            self._turns.give_up(error)
+            raise
 
     async def run(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
         """What `read` finds; raises `StoreUnavailable`."""
