@@ -175,11 +175,12 @@ async def test_who_comes_later_waits_for_a_long_migration(
         assert await waiting == [LATER.name]
 
 
-async def test_a_deadlock_is_tried_again(postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where PostgreSQL undoes a migration because it and a server wait for each other, it is begun anew."""
+@pytest.mark.parametrize("sqlstate", ["40P01", "40001", "55P03"])
+async def test_what_is_undone_is_tried_again(sqlstate: str, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the database undoes a migration because of what servers do beside it, it is begun anew."""
     monkeypatch.setattr(migrations, "_TRIES", 2)
     await migrated(postgres_dsn)
-    always = Migration("9003_pre_deadlock", "DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '40P01'; END $$;")
+    always = Migration("9003_pre_undone", f"DO $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{sqlstate}'; END $$;")
     with pytest.raises(StoreUnusable, match="in use all the time"):
         await migrated(postgres_dsn, always)
 

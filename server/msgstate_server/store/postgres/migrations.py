@@ -65,7 +65,7 @@ async def migrate(
         except (asyncpg.UniqueViolationError, asyncpg.DuplicateTableError, asyncpg.DuplicateSchemaError):
             # Two that make the very first table meet in PostgreSQL's own.
             await pause(tries)
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError, asyncpg.SerializationError):
             # What asks for a table waits behind its readers, and they behind it: not for long.
             await pause(tries + 4)
         except asyncpg.InsufficientPrivilegeError as error:
