@@ -15,6 +15,7 @@ from asyncpg.types import ServerVersion
 from msgstate_server.domain.errors import StoreUnusable, UnknownStore
 from msgstate_server.store import opening
 from msgstate_server.store.postgres import PostgresAuditor, PostgresStore, PostgresUpkeep, hosts
+from msgstate_server.store.postgres.connection import connect
 from tests.builders import Clock, append, numbered, positions
 from tests.postgres.databases import Databases
 from tests.postgres.fixture import StartPostgres
@@ -177,6 +178,20 @@ async def test_settings_of_a_database_do_not_matter(postgres: Databases, postgre
         assert await store.fingerprint_at(0) == bytes(8)
     finally:
         await store.close()
+
+
+async def test_both_ends_notice_that_the_other_is_gone(postgres_dsn: str) -> None:
+    """A connection that nothing comes over is tried by both ends, within some seconds."""
+    connection = await connect(postgres_dsn)
+    try:
+        own = connection._transport.get_extra_info("socket")  # noqa: SLF001
+        assert own.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 8_000
+        names = ("tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_keepalives_count", "tcp_user_timeout")
+        assert [await connection.fetchval(f"SHOW {name}") for name in names] == ["5", "2", "3", "8000"]
+    finally:
+        await connection.close()
 
 
 URL: Final = r"store: must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
