@@ -139,3 +139,16 @@ async def test_a_filter_that_matches_little_is_answered_in_parts(store: Store) -
     assert ids(await listed(store, failed)) == ["last", "first"]
     assert await listed(store, StatusFilter(message_id="campaign", states=frozenset({State.FAILED}))) == []
     assert len(await listed(store, StatusFilter(message_id="campaign"), 1_000)) == 12_000
+
+
+@pytest.mark.parametrize("states", [{State.FAILED}, {State.QUEUED, State.SUPPRESSED}, {State.SENT, State.DELIVERED}])
+async def test_few_among_many_who_got_their_mail(store: Store, states: set[State]) -> None:
+    """Each recipient is in the lists of the state it is in now, though it was in others before."""
+    kinds = (EventType.ACCEPTED, EventType.SENT, EventType.BOUNCED, EventType.ERRORED, EventType.SUPPRESSED)
+    for number in range(300):
+        await append(store, *(event(kind, message_id=f"m{number}") for kind in kinds[: 1 + number % 6 % 5]))
+        if number % 3:
+            await append(store, event(EventType.DELIVERED, message_id=f"m{number}"))
+    expected = [status for status in await listed(store) if status.state in states]
+    assert await listed(store, StatusFilter(states=frozenset(states)), limit=7) == expected
+    assert 0 < len(expected) < 300

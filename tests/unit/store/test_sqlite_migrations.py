@@ -8,6 +8,8 @@ import structlog
 from sqlite_utils import Database
 
 from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.domain.events import EventType
+from msgstate_server.domain.states import State
 from msgstate_server.store.check import Finding, Summary, check
 from msgstate_server.store.protocol import StatusFilter
 from msgstate_server.store.sqlite import SqliteAuditor, SqliteStore, connection
@@ -21,6 +23,7 @@ else:
     import pysqlite3.dbapi2 as sqlite
 
 SECOND_MIGRATION, THIRD_MIGRATION = "0002_lists_and_quarantine", "0003_retention"
+FOURTH_MIGRATION = "0004_undelivered"
 FIRST_COLUMNS = {
     "recipient_status": (
         "id, message_hash, recipient_hash, provider, message_id, recipient, evidence, version, position, queued_time, "
@@ -39,6 +42,8 @@ SECOND_COLUMNS = FIRST_COLUMNS | {
     "quarantine": "*",
 }
 """What those of the second version have."""
+THIRD_COLUMNS = dict.fromkeys(FIRST_COLUMNS, "*")
+"""What those of the third version have: all of today's."""
 BODIES = [b"", b"{}", b"x" * 100_000]
 
 
@@ -105,7 +110,7 @@ async def test_an_upgrade_is_told(path: Path) -> None:
         with structlog.testing.capture_logs() as logs:
             await (await SqliteStore.open(file)).close()
         told.append([entry.get("migrations") for entry in logs])
-    assert told == [[[SECOND_MIGRATION, THIRD_MIGRATION]], [], []]
+    assert told == [[[SECOND_MIGRATION, THIRD_MIGRATION, FOURTH_MIGRATION]], [], []]
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
@@ -139,7 +144,7 @@ async def test_check_asks_for_the_migration(path: Path) -> None:
     await file_of_the_first_version(path)
     with pytest.raises(
         StoreUnusable,
-        match=rf"older msgstate \(its schema lacks {SECOND_MIGRATION}, {THIRD_MIGRATION}\): run `msgstate migrate`",
+        match=rf"its schema lacks {SECOND_MIGRATION}, {THIRD_MIGRATION}, {FOURTH_MIGRATION}\): run `msgstate migrate`",
     ):
         await findings(path)
 
@@ -160,4 +165,23 @@ async def test_a_file_of_before_retention(path: Path) -> None:
         assert (await store.list_recipients(StatusFilter(), None, 100)).statuses[0].id == 13
     finally:
         await store.close()
+    assert await findings(path) == []
+
+
+async def test_a_file_of_before_the_index_of_the_undelivered(path: Path) -> None:
+    """Who had not got their mail then is listed as who has not now."""
+    await file_of_before(FOURTH_MIGRATION, THIRD_COLUMNS, path)
+    store = await SqliteStore.open(path)
+    try:
+        await append(
+            store, event(EventType.BOUNCED, message_id="new"), event(EventType.OPENED, recipient="b@example.com")
+        )
+        every = (await store.list_recipients(StatusFilter(), None, 100)).statuses
+        states = frozenset(State) - {State.DELIVERED, State.ENGAGED}
+        listed = (await store.list_recipients(StatusFilter(states=states), None, 100)).statuses
+    finally:
+        await store.close()
+    assert listed == [stored for stored in every if stored.status.state in states]
+    assert "new" in {stored.status.message_id for stored in listed}
+    assert len(listed) < len(every)
     assert await findings(path) == []

@@ -8,6 +8,7 @@ from tests.builders import append, numbered
 
 MESSAGE_INDEX = "COVERING INDEX sqlite_autoindex_recipient_status_1 (message_hash=?)"
 ADDRESS_INDEX = "COVERING INDEX recipient_status_by_address (address_hash=? AND rowid<?)"
+UNDELIVERED_INDEX = "COVERING INDEX recipient_status_undelivered (id<?)"
 LIST_VALUES = {
     "before": 9,
     "scan": 9,
@@ -48,6 +49,7 @@ async def plan(store: SqliteStore, sql: str, values: dict[str, object] | tuple[o
     ("candidates", "found_by"),
     [
         ("candidates", ["INTEGER PRIMARY KEY (rowid<?)"]),
+        ("candidates_undelivered", [UNDELIVERED_INDEX]),
         # The index goes by hash, so that the numbers of one message's recipients are sorted: numbers alone.
         ("candidates_of_message", [MESSAGE_INDEX, SORT]),
         ("candidates_of_address", [ADDRESS_INDEX]),

@@ -7,7 +7,7 @@ import msgspec
 
 from msgstate_server.domain.decision import StoredStatus
 from msgstate_server.domain.identity import address_hash, message_hash
-from msgstate_server.domain.states import Evidence
+from msgstate_server.domain.states import Evidence, State
 from msgstate_server.store.protocol import StatusFilter, StatusPage
 from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, one_view
 
@@ -18,6 +18,9 @@ else:
 
 SCAN: Final = 10_000
 """Candidates that one call looks at, in 2 to 20 ms."""
+
+_DELIVERED: Final = frozenset({State.DELIVERED, State.ENGAGED})
+"""The states of most recipients: the index of all others has not theirs."""
 
 _statuses: Final = msgspec.json.Decoder(list[StoredStatus])
 
@@ -45,7 +48,9 @@ def _candidates(wanted: StatusFilter) -> str:
     """The name of the statement that gives the fewest candidates."""
     if wanted.message_id:
         return "candidates_of_both" if wanted.recipient else "candidates_of_message"
-    return "candidates_of_address" if wanted.recipient else "candidates"
+    if wanted.recipient:
+        return "candidates_of_address"
+    return "candidates_undelivered" if wanted.states and wanted.states.isdisjoint(_DELIVERED) else "candidates"
 
 
 def _values(wanted: StatusFilter) -> dict[str, object]:

@@ -148,6 +148,11 @@ SELECT min(id) FROM (:candidates) HAVING count(*) = :scan;
 -- What may match where neither a message nor an address is asked for.
 SELECT id FROM recipient_status WHERE id < :before ORDER BY id DESC LIMIT :scan;
 
+-- name: candidates_undelivered
+-- Those alone who are in an index of their own: on the way, failed or suppressed.
+SELECT id FROM recipient_status INDEXED BY recipient_status_undelivered
+WHERE evidence IN (1, 2, 3, 4, 7) AND id < :before ORDER BY id DESC LIMIT :scan;
+
 -- name: candidates_of_message
 SELECT id FROM recipient_status WHERE message_hash = :message_hash AND id < :before ORDER BY id DESC LIMIT :scan;
 
