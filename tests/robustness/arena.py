@@ -71,7 +71,7 @@ class Arena:
 
     def _replica(self, number: int) -> Replica:
         grpc, http = Proxy(self._random()), Proxy(self._random())
-        return Replica(f"replica {number}", grpc, http, Proxy(self._random()) if self.database.address else None)
+        return Replica(f"replica {number}", grpc, http, [Proxy(self._random()) for _ in self.database.addresses])
 
     @property
     def are_several(self) -> bool:

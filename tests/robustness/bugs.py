@@ -53,6 +53,7 @@ SHARED: Final = Trial("shared", ("database cut", "kill"), 8, engines.POSTGRES)
 SHARED_FAIL: Final = Trial("shared, fail", ("fail@write.after_head", "fail@write.after_events"), 4, engines.POSTGRES)
 SHARED_FREEZE: Final = Trial("shared, freeze", ("freeze@write.after_head",), 2, engines.POSTGRES)
 SHARED_RETENTION: Final = Trial("shared, retention", ("stop",), 6, engines.POSTGRES)
+SHARED_FAILOVER: Final = Trial("shared, failover", ("database late failover",), 1, engines.POSTGRES)
 
 
 def changed(bug: Bug) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.robustness.bugs import SHARED, SHARED_FAIL, SHARED_FREEZE, SHARED_RETENTION, Bug, Edit
+from tests.robustness.bugs import SHARED, SHARED_FAIL, SHARED_FAILOVER, SHARED_FREEZE, SHARED_RETENTION, Bug, Edit
 
 _WRITER: Final = "store/postgres/writer.py"
 _IMPORTS: Final = "from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence\n"
@@ -234,6 +234,21 @@ SHARED_BUGS: Final = (
 """,
             ),
             Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
+        ],
+    ),
+    Bug(
+        "a commit does not wait for the standby",
+        "log_keeps_its_end",
+        SHARED_FAILOVER,
+        [
+            Edit(
+                "store/postgres/connection.py",
+                """        "SELECT set_config('synchronous_commit', 'on', false)"
+        " WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+""",
+                """        "SELECT set_config('synchronous_commit', 'local', false)"
+""",
+            )
         ],
     ),
 )

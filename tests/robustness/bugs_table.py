@@ -15,6 +15,7 @@ from tests.robustness.bugs import (
     RETENTION,
     SHARED,
     SHARED_FAIL,
+    SHARED_FAILOVER,
     SHARED_FREEZE,
     SHARED_RETENTION,
     TERM,
@@ -27,7 +28,20 @@ from tests.robustness.bugs_watch import WATCH_BUGS
 from tests.robustness.history import Finding, now
 from tests.robustness.report import Report
 
-TRIALS: Final = (CUT, BURST, FAIL, CRASH, RETENTION, KILL, TERM, SHARED, SHARED_FAIL, SHARED_FREEZE, SHARED_RETENTION)
+TRIALS: Final = (
+    CUT,
+    BURST,
+    FAIL,
+    CRASH,
+    RETENTION,
+    KILL,
+    TERM,
+    SHARED,
+    SHARED_FAIL,
+    SHARED_FREEZE,
+    SHARED_RETENTION,
+    SHARED_FAILOVER,
+)
 BUGS: Final = (*STORE_BUGS, *WATCH_BUGS, *SHARED_BUGS)
 UNSYNCED: Final = ("OFF", "NORMAL")
 """Settings of SQLite's `synchronous` that are bugs too: power cuts show them, and nothing else does."""

@@ -1,14 +1,14 @@
-"""The databases that campaigns run on: a file for one server, or a PostgreSQL that several share."""
+"""The databases that campaigns run on: a file for one server, or a PostgreSQL with a standby that several share."""
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final, Protocol
 from uuid import uuid4
 
-from tests.postgres.server import HOST, PostgresServer
+from tests.postgres.pair import Pair
 from tests.robustness.model import Periods
 from tests.robustness.tables import PostgresTables, SqliteTables, Tables
 
@@ -27,17 +27,24 @@ class Database(Protocol):
     periods: Periods
     """How long they keep what, as they are told."""
     tables: Tables
-    url: str
-    """What `msgstate check` is given."""
-    address: str
-    """Where it listens; empty where it is a file."""
 
-    def url_at(self, address: str) -> str:
-        """What a server is given that reaches it there."""
+    @property
+    def servers(self) -> Pair:
+        """What it is on, where it is no file."""
         ...
 
-    def restart(self) -> None:
-        """End it with nothing saved, and start it again."""
+    @property
+    def url(self) -> str:
+        """What `msgstate check` is given."""
+        ...
+
+    @property
+    def addresses(self) -> Sequence[str]:
+        """Where it listens, or would if it took writes; none where it is a file."""
+        ...
+
+    def url_at(self, addresses: Sequence[str]) -> str:
+        """What a server is given that reaches it there."""
         ...
 
     def end_backends(self, chosen: random.Random) -> int:
@@ -56,7 +63,7 @@ class SqliteFile:
     replicas = 1
     # What tests take for long.
     periods = Periods(2 * _SECOND, 4 * _SECOND)
-    address = ""
+    addresses = ()
 
     def __init__(self, folder: Path) -> None:
         """Name the file; the server makes it."""
@@ -64,13 +71,14 @@ class SqliteFile:
         self.url = f"sqlite:///{file}"
         self.tables: Tables = SqliteTables(file)
 
-    def url_at(self, address: str) -> str:
-        """See `Database`."""
-        return self.url
-
-    def restart(self) -> None:
+    @property
+    def servers(self) -> Pair:
         """See `Database`."""
         raise NotImplementedError
+
+    def url_at(self, addresses: Sequence[str]) -> str:
+        """See `Database`."""
+        return self.url
 
     def end_backends(self, chosen: random.Random) -> int:
         """See `Database`."""
@@ -82,7 +90,7 @@ class SqliteFile:
 
 
 class PostgresDatabase:
-    """A new database of a PostgreSQL server that no other campaign uses."""
+    """A new database of a PostgreSQL server, with a synchronous standby, that no other campaign uses."""
 
     name = POSTGRES
     replicas = 3
@@ -90,37 +98,42 @@ class PostgresDatabase:
     # be seen before it has been silent for long.
     periods = Periods(6 * _SECOND, 10 * _SECOND)
 
-    def __init__(self, server: PostgresServer) -> None:
-        """Make the database; the server runs."""
-        self._server = server
+    def __init__(self, servers: Pair) -> None:
+        """Make the database; the servers run."""
+        self.servers = servers
         self._name = f"msgstate_{uuid4().hex}"
-        self.url = server.create_database(self._name)
-        self.address = f"{HOST}:{server.port}"
-        self._tables = PostgresTables(self.url)
+        servers.primary.create_database(self._name)
+        servers.primary.disconnect()
+        self._tables = PostgresTables(lambda: self.url)
         self.tables: Tables = self._tables
 
-    def url_at(self, address: str) -> str:
+    @property
+    def url(self) -> str:
         """See `Database`."""
-        return f"postgresql://postgres@{address}/{self._name}"
+        return self.servers.primary.dsn(self._name)
 
-    def restart(self) -> None:
+    @property
+    def addresses(self) -> Sequence[str]:
         """See `Database`."""
-        self._server.stop("immediate")
-        self._server.start()
+        return self.servers.addresses
+
+    def url_at(self, addresses: Sequence[str]) -> str:
+        """See `Database`."""
+        return f"postgresql://postgres@{','.join(addresses)}/{self._name}"
 
     def end_backends(self, chosen: random.Random) -> int:
         """See `Database`."""
         backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'msgstate' ORDER BY pid"
-        pids = [row["pid"] for row in self._server.query(backends)]
+        pids = [row["pid"] for row in self.servers.primary.query(backends)]
         ended = chosen.sample(pids, chosen.randint(min(1, len(pids)), len(pids)))
-        gone = self._server.query(
+        gone = self.servers.primary.query(
             "SELECT pg_terminate_backend(pid) AS is_gone FROM unnest($1::integer[]) AS pid", ended
         )
         return sum(row["is_gone"] for row in gone)
 
     def log(self) -> str:
         """See `Database`."""
-        return self._server.log()
+        return self.servers.log()
 
     def close(self) -> None:
         """Keep no connection."""
@@ -133,11 +146,11 @@ async def opened(engine: str, folder: Path) -> AsyncIterator[Database]:
     if engine == SQLITE:
         yield SqliteFile(folder)
         return
-    server = PostgresServer()
+    pair = Pair()
     try:
-        await asyncio.to_thread(server.start)
-        database = await asyncio.to_thread(PostgresDatabase, server)
+        await asyncio.to_thread(pair.start)
+        database = await asyncio.to_thread(PostgresDatabase, pair)
         yield database
         await asyncio.to_thread(database.close)
     finally:
-        await asyncio.to_thread(server.close)
+        await asyncio.to_thread(pair.close)

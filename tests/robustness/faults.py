@@ -6,7 +6,7 @@ clean restart, `term@PLACE` one while a thread stands there and others wait. The
 
 All of it befalls one server, the others go on: `freeze@PLACE` is a SIGSTOP there, until the others have done enough.
 What begins with `database` befalls the way between one server and the database that it shares with others, or, as a
-crash and as the end of connections, the database itself.
+crash, as a failover and as the end of connections, the database itself.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from msgstate_server.failpoints import FAILPOINTS
-from tests.robustness import engines
+from tests.robustness import engines, outages
 from tests.robustness.arena import Arena
 from tests.robustness.history import Struck, now
 from tests.robustness.host import ServerFailed
@@ -36,7 +36,8 @@ _KILL: Final = "kill"
 _CRASH: Final = "crash"
 _TERM: Final = "term"
 _FREEZE: Final = "freeze"
-_HOLES: Final = {"database hole up": UP, "database hole down": DOWN}
+_DURING: Final = ("database hole up", "database hole down", outages.FAILOVER)
+"""What may befall others while a thread stands still."""
 
 _FAILABLE: Final = (
     "write.after_begin",
@@ -103,7 +104,7 @@ async def strike(arena: Arena, replica: Replica, fault: str) -> None:
 
 async def _at_failpoint(arena: Arena, replica: Replica, name: str, action: str) -> None:
     nth = 1 if name.startswith(_RARE) else arena.chosen.randint(1, _MOST_MOMENTS)
-    replica.host.arm(name, nth, "stall" if action in _HOLES else action)
+    replica.host.arm(name, nth, "stall" if action in _DURING else action)
     if not await arena.until(lambda: replica.host.has_fired(name)):
         raise NotFired(f"{name} was not reached")
     if action in (_KILL, _CRASH):
@@ -113,7 +114,7 @@ async def _at_failpoint(arena: Arena, replica: Replica, name: str, action: str) 
     elif action == _FREEZE:
         await _others_go_on(arena, f"while {replica.name} is frozen at {name}")
         replica.host.running.send(signal.SIGCONT)
-    elif action in _HOLES:
+    elif action in _DURING:
         await PLAIN[action](arena, replica)
 
 
@@ -187,8 +188,8 @@ def _clients(replica: Replica) -> Sequence[Proxy]:
 
 
 def _database(replica: Replica) -> Sequence[Proxy]:
-    assert replica.between is not None, "its database is a file"
-    return (replica.between,)
+    assert replica.between, "its database is a file"
+    return replica.between
 
 
 def _spell(network: Network, make: Callable[[Arena], Weather]) -> Fault:
@@ -219,16 +220,16 @@ def _cut(network: Network) -> Fault:
 
 def _cut_in_frame(network: Network) -> Fault:
     async def cut_in_frame(arena: Arena, replica: Replica) -> None:
-        proxy, *others = network(replica)
-        before = proxy.cuts_made
-        for other in others:
-            other.cut_in_frame()
+        proxies = network(replica)
+        before = sum(proxy.cuts_made for proxy in proxies)
 
         def is_cut() -> bool:
-            if proxy.cuts_made == before:
+            if sum(proxy.cuts_made for proxy in proxies) > before:
+                return True
+            for proxy in proxies:
                 # Again each time: clients may have left what they had, and come back meanwhile.
                 proxy.cut_in_frame()
-            return proxy.cuts_made > before
+            return False
 
         if not await arena.until(is_cut):
             raise NotFired("nothing was cut in the middle")
@@ -239,17 +240,6 @@ def _cut_in_frame(network: Network) -> Fault:
 async def _end_backends(arena: Arena, _: Replica) -> None:
     if not await asyncio.to_thread(arena.database.end_backends, arena.chosen):
         raise NotFired("no server was connected")
-
-
-async def _crash_database(arena: Arena, _: Replica) -> None:
-    ways = [proxy for replica in arena.replicas for proxy in _database(replica)]
-    for way in ways:
-        way.target = ""
-    await asyncio.to_thread(arena.database.restart)
-    # What retention deletes as soon as it can is seen before.
-    await asyncio.to_thread(arena.archive.look)
-    for way in ways:
-        way.target = arena.database.address
 
 
 def _spoilt(network: Network, name: str) -> dict[str, Fault]:
@@ -271,7 +261,7 @@ _OF_SERVERS: Final[dict[str, Fault]] = {
     **_spoilt(_clients, ""),
 }
 _OF_DATABASES: Final[dict[str, Fault]] = {
-    "database crash": _crash_database,
+    **outages.OUTAGES,
     "database ends connections": _end_backends,
     **_spoilt(_database, "database "),
 }
@@ -282,10 +272,10 @@ STALLS: Final[Sequence[str]] = tuple(f"stall@{name}" for name in _STALLABLE)
 CRASHES: Final[Sequence[str]] = ("crash@write.before_begin", "crash@write.after_head", "term@write.after_begin")
 FAILURES: Final[Sequence[str]] = tuple(f"fail@{name}" for name in _FAILABLE)
 FREEZES: Final[Sequence[str]] = tuple(f"freeze@{name}" for name in _FREEZABLE)
-HOLES: Final[Sequence[str]] = tuple(f"{hole}@write.after_head" for hole in _HOLES)
+DURING: Final[Sequence[str]] = tuple(f"{fault}@write.after_head" for fault in _DURING)
 _ANYWHERE: Final[Sequence[str]] = (*KILLS, *_OF_SERVERS, *STALLS, *CRASHES, *FAILURES)
 FAULTS: Final[dict[str, tuple[str, ...]]] = {
     engines.SQLITE: (*_ANYWHERE, *[_KILL] * _RANDOM_KILLS),
-    engines.POSTGRES: (*_ANYWHERE, *[_KILL] * _RANDOM_KILLS_OF_A_REPLICA, *_OF_DATABASES, *FREEZES, *HOLES),
+    engines.POSTGRES: (*_ANYWHERE, *[_KILL] * _RANDOM_KILLS_OF_A_REPLICA, *_OF_DATABASES, *FREEZES, *DURING),
 }
 """Every fault there is, by engine; most of them are kills."""

@@ -53,7 +53,7 @@ def campaigns(seconds: float, seed: int) -> Report:
 
 
 def replicas(seconds: float, seed: int) -> Report:
-    """The same with three servers, each time on a PostgreSQL of their own."""
+    """The same with three servers, each time on a PostgreSQL of their own, with a standby."""
     return asyncio.run(_campaigns(seconds, seed, engines.POSTGRES))
 
 

@@ -1,6 +1,6 @@
 """One server of a campaign: the processes that run it, one after the other, and the networks on both of its sides."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from tests.robustness.proxy import Proxy
 class Replica:
     """A server that keeps its addresses, whatever becomes of its processes."""
 
-    def __init__(self, name: str, grpc: Proxy, http: Proxy, between: Proxy | None) -> None:
-        """Take the networks between clients and server, and between it and its database where that is no file."""
+    def __init__(self, name: str, grpc: Proxy, http: Proxy, between: Sequence[Proxy]) -> None:
+        """Take the networks between clients and server, and between it and each place of its database."""
         self.name = name
         self.grpc = grpc
         self.http = http
@@ -39,10 +39,8 @@ class Replica:
         """Open the networks and start a server; its files are in the folder, which must be there."""
         for proxy in self._proxies():
             await proxy.start()
-        url = database.url
-        if self.between is not None:
-            self.between.target = database.address
-            url = database.url_at(self.between.address)
+        self.reach(database.addresses)
+        url = database.url_at([proxy.address for proxy in self.between])
         self._host = Host(folder, url, settings, tuning, code)
         await self.restart()
         self.idle_tasks = await self.host.tasks()
@@ -52,6 +50,11 @@ class Replica:
         process = await self.host.start()
         self.grpc.target, self.http.target = process.grpc, process.http
 
+    def reach(self, places: Sequence[str]) -> None:
+        """From now on its database is at these addresses; where one is empty, it cannot be reached."""
+        for proxy, address in zip(self.between, places, strict=True):
+            proxy.target = address
+
     async def close(self) -> None:
         """End everything, however far it came."""
         for proxy in self._proxies():
@@ -60,4 +63,4 @@ class Replica:
             self._host.close()
 
     def _proxies(self) -> list[Proxy]:
-        return [self.grpc, self.http, *([self.between] if self.between is not None else [])]
+        return [self.grpc, self.http, *self.between]

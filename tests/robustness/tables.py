@@ -1,6 +1,6 @@
 """A store's tables, read with plain SQL: nothing here shares code with the store that wrote them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
@@ -92,8 +92,8 @@ class SqliteTables:
 class PostgresTables:
     """Those of a database, whichever servers run on it."""
 
-    def __init__(self, url: str) -> None:
-        """Name a database; the connection is made when it is needed, and anew where it broke."""
+    def __init__(self, url: Callable[[], str]) -> None:
+        """Say where the database is now; the connection is made when it is needed, and anew where it broke."""
         self._url = url
         self._connection: asyncpg.Connection[asyncpg.Record] | None = None
 
@@ -134,7 +134,7 @@ class PostgresTables:
         if self._connection is None or self._connection.is_closed():
             settings = {"search_path": "msgstate"}
             self._connection = await asyncpg.connect(
-                self._url, timeout=_SECONDS, command_timeout=_SECONDS, server_settings=settings
+                self._url(), timeout=_SECONDS, command_timeout=_SECONDS, server_settings=settings
             )
         return self._connection
 

@@ -1,4 +1,4 @@
-"""Three servers on one PostgreSQL, held to the same rules as one server on a file."""
+"""Three servers on a PostgreSQL with a standby, held to the same rules as one server on a file."""
 
 import faulthandler
 import sys
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgres.binaries import OF_WHEEL, VARIABLE
 from tests.robustness import faults
 from tests.robustness.engines import POSTGRES
 from tests.robustness.run import Plan, campaign
@@ -16,6 +17,8 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 SEED = 11
 WORST = ("freeze@write.after_head", "database hole up@write.after_head", "database hole down@write.after_head")
 """One that holds the head stands still, or is cut off from the database with its commit on the way."""
+FAILOVERS = ("database failover", "database late failover", "database failover@write.after_head", "database crash")
+"""The primary is lost, its standby too before it, or with a commit on the way; or it comes back with its standby."""
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +27,7 @@ def time_enough() -> None:
 
 
 async def test_short_run_keeps_every_promise(tmp_path: Path) -> None:
-    """Through 30 s in which replicas die, freeze and are cut off, nothing is lost and nothing comes twice."""
+    """Through 30 s in which replicas and the database fail, nothing is lost and nothing comes twice."""
     report = write_down(await campaign(Plan(tmp_path, SEED, seconds=30.0, engine=POSTGRES)))
 
     assert [] == report.findings
@@ -43,6 +46,21 @@ async def test_others_go_on_at_the_worst_of_moments(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("programs", ["found", OF_WHEEL])
+async def test_standbys_take_over_from_each_other(
+    programs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Through one failover after the other, on either PostgreSQL, nothing is lost and nothing comes twice."""
+    if programs == OF_WHEEL:
+        monkeypatch.setenv(VARIABLE, OF_WHEEL)
+    plan = Plan(tmp_path, SEED, cycles=len(FAILOVERS), faults=FAILOVERS, engine=POSTGRES)
+    report = write_down(await campaign(plan))
+
+    assert [] == report.findings
+    assert report.counts["failovers"] == 3
+
+
+@pytest.mark.slow
 async def test_long_run_keeps_every_promise(tmp_path: Path) -> None:
     """Through two minutes of the same, nothing is lost and nothing comes twice."""
     report = write_down(await campaign(Plan(tmp_path, SEED + 1, seconds=120.0, engine=POSTGRES)))
@@ -50,6 +68,7 @@ async def test_long_run_keeps_every_promise(tmp_path: Path) -> None:
     assert [] == report.findings
     assert report.counts["SIGKILLs"] >= 10
     assert report.counts["faults: database crash"] >= 1
+    assert report.counts["failovers"] >= 3
 
 
 @pytest.mark.slow
