@@ -51,7 +51,12 @@ class Proxy:
 
     async def close(self) -> None:
         """End everything."""
+        self.target = ""
         if self._server is not None:
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening)
+            # Who was accepted in this turn is let in by the next; by a closed server never, and nobody lets him go.
+            await asyncio.sleep(0)
             self._server.close()
         self.cut()
         for task in self._passing:
