@@ -13,6 +13,8 @@ from tests.robustness.arena import Arena
 from tests.robustness.replica import Replica
 
 FAILOVER: Final = "database failover"
+FAILOVERS: Final = "failovers"
+"""What all of them are counted as."""
 _LATE_SECONDS: Final = 0.5
 """How long the standby is away: longer than it takes to acknowledge something that should not be."""
 _NOTICE_SECONDS: Final = (0.0, 1.0)
@@ -31,7 +33,7 @@ async def _fail_over(arena: Arena, _: Replica) -> None:
         await asyncio.to_thread(arena.database.servers.fail_over)
     await asyncio.to_thread(arena.database.servers.renew_standby)
     _reach(arena)
-    arena.counts["failovers"] += 1
+    arena.counts[FAILOVERS] += 1
 
 
 async def _fail_over_late(arena: Arena, replica: Replica) -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 from tests.robustness.bugs_table import EVERY, TRIED
 from tests.robustness.history import Finding, now
+from tests.robustness.outages import FAILOVERS
 from tests.robustness.parts import Part, lanes
 from tests.robustness.report import Report
 
@@ -40,7 +41,7 @@ def soak(seconds: float, seed: int) -> Report:
 
 
 _LONG_MINUTES: Final = 10.0
-_LEAST: Final = {"SIGKILLs": 300, "bad input": 100_000, TRIED: EVERY}
+_LEAST: Final = {"SIGKILLs": 300, FAILOVERS: 1, "bad input": 100_000, TRIED: EVERY}
 """What a long soak must have counted, for what it did not find to say anything."""
 
 

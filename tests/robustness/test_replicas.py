@@ -9,6 +9,7 @@ import pytest
 from tests.postgres.binaries import OF_WHEEL, VARIABLE
 from tests.robustness import faults
 from tests.robustness.engines import POSTGRES
+from tests.robustness.outages import FAILOVERS
 from tests.robustness.run import Plan, campaign
 from tests.robustness.test_robustness import TEST_SECONDS, write_down
 
@@ -17,7 +18,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group
 SEED = 11
 WORST = ("freeze@write.after_head", "database hole up@write.after_head", "database hole down@write.after_head")
 """One that holds the head stands still, or is cut off from the database with its commit on the way."""
-FAILOVERS = ("database failover", "database late failover", "database failover@write.after_head", "database crash")
+SUCCESSION = ("database failover", "database late failover", "database failover@write.after_head", "database crash")
 """The primary is lost, its standby too before it, or with a commit on the way; or it comes back with its standby."""
 
 
@@ -53,11 +54,11 @@ async def test_standbys_take_over_from_each_other(
     """Through one failover after the other, on either PostgreSQL, nothing is lost and nothing comes twice."""
     if programs == OF_WHEEL:
         monkeypatch.setenv(VARIABLE, OF_WHEEL)
-    plan = Plan(tmp_path, SEED, cycles=len(FAILOVERS), faults=FAILOVERS, engine=POSTGRES)
+    plan = Plan(tmp_path, SEED, cycles=len(SUCCESSION), faults=SUCCESSION, engine=POSTGRES)
     report = write_down(await campaign(plan))
 
     assert [] == report.findings
-    assert report.counts["failovers"] == 3
+    assert report.counts[FAILOVERS] == 3
 
 
 @pytest.mark.slow
@@ -68,7 +69,7 @@ async def test_long_run_keeps_every_promise(tmp_path: Path) -> None:
     assert [] == report.findings
     assert report.counts["SIGKILLs"] >= 10
     assert report.counts["faults: database crash"] >= 1
-    assert report.counts["failovers"] >= 3
+    assert report.counts[FAILOVERS] >= 3
 
 
 @pytest.mark.slow
