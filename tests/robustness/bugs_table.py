@@ -80,7 +80,7 @@ async def try_bugs(seconds: float, seed: int) -> Report:
 async def _try(bug: Bug | str, folder: Path, seed: int) -> tuple[bool, set[str]]:
     """Whether it was caught, and by which rules."""
     if isinstance(bug, Bug):
-        rules = (await run_with(bug, folder, seed)).rules()
+        rules = set().union(*(report.rules() for report in await run_with(bug, folder, seed)))
         return bug.rule in rules, rules
     done = await power.campaign(folder, seed, synchronous=bug, starts=1)
     rules = {finding.rule for finding in done.findings}
