@@ -16,6 +16,7 @@ from tests.robustness.test_robustness import TEST_SECONDS, write_down
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("robustness")]
 
 SEED = 11
+"""With which a server is killed and the database fails over soon, on a slow machine too."""
 WORST = ("freeze@write.after_head", "database hole up@write.after_head", "database hole down@write.after_head")
 """One that holds the head stands still, or is cut off from the database with its commit on the way."""
 SUCCESSION = ("database failover", "database late failover", "database failover@write.after_head", "database crash")
@@ -33,6 +34,7 @@ async def test_short_run_keeps_every_promise(tmp_path: Path) -> None:
 
     assert [] == report.findings
     assert report.counts["SIGKILLs"] >= 1
+    assert report.counts[FAILOVERS] >= 1
     assert report.counts["watch rows"] >= 1_000
 
 
@@ -69,7 +71,7 @@ async def test_long_run_keeps_every_promise(tmp_path: Path) -> None:
     assert [] == report.findings
     assert report.counts["SIGKILLs"] >= 10
     assert report.counts["faults: database crash"] >= 1
-    assert report.counts[FAILOVERS] >= 3
+    assert report.counts[FAILOVERS] >= 2
 
 
 @pytest.mark.slow
