@@ -22,6 +22,7 @@ from tests.acceptance.server_process import ServerProcess, write_config
 from tests.acceptance.test_restart import check, post, transitions
 from tests.postgres.databases import Databases
 from tests.postgres.fixture import StartPostgres
+from tests.postgres.network import BLACK_HOLE, behind_proxy
 from tests.robustness.host import Process
 from tests.rpc.running import DEADLINE, connected, eventually, following
 from tests.rpc.samples import DELIVERED, SENT, event, told
@@ -30,8 +31,14 @@ from tests.webhooks.samples import cloudmailin_event
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NOW: Final = pb.WatchTransitionsRequest(start_point=pb.START_POINT_NOW)
+EXIT_SECONDS: Final = 3.5
+"""How long a server may take to end whose database is gone; after 4 s it would be ended, and with an error."""
 HELD_UP_SECONDS: Final = 4 * IDLE_SECONDS
 """How long a replica that stands still may hold up the others, on a machine that is busy with other things too."""
+HOLDS_UP_ANOTHER: Final = (
+    "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid)))"
+)
+"""Whether another session waits for a lock of the one that asks."""
 
 
 async def test_replicas_answer_for_each_other(server_process: StartServer, postgres_dsn: str) -> None:
@@ -167,6 +174,27 @@ async def test_a_long_outage_ends_watches(server_process: StartServer, start_pos
     check(dsn)
 
 
+async def test_a_stop_while_the_database_is_gone(server_process: StartServer, postgres_dsn: str) -> None:
+    """SIGTERM ends a server by itself whose database fell silent amid a write, and whoever wrote is told."""
+    async with behind_proxy(postgres_dsn) as (proxy, url):
+        server = await asyncio.to_thread(server_process, url)
+        async with connected(server.grpc) as client, holding_the_head(postgres_dsn) as holder:
+            writing = asyncio.create_task(client.publish(event("m1", SENT)))
+            while not await holder.fetchval(HOLDS_UP_ANOTHER):
+                pass
+            proxy.turn(BLACK_HOLE)
+            began = time.monotonic()
+            code = await asyncio.to_thread(server.terminate)
+            seconds = time.monotonic() - began
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                await writing
+    say(f"a server whose database fell silent amid a write ended with {code}, {seconds:.2f} s after SIGTERM")
+    assert (code, told(raised.value)[:2]) == (0, (grpc.StatusCode.UNAVAILABLE, "DRAINING"))
+    assert seconds < EXIT_SECONDS
+    assert "Traceback" not in server.log()
+    check(postgres_dsn)
+
+
 async def test_a_session_that_holds_the_head(server_process: StartServer, postgres_dsn: str) -> None:
     """Whoever stands still with the head locked, with a replica's own settings, holds up the others no longer."""
     server = server_process(postgres_dsn)
@@ -179,11 +207,11 @@ async def test_a_session_that_holds_the_head(server_process: StartServer, postgr
 
 
 @asynccontextmanager
-async def holding_the_head(dsn: str) -> AsyncIterator[None]:
+async def holding_the_head(dsn: str) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
     connection = await asyncpg.connect(dsn, server_settings=SETTINGS)
     await connection.execute("BEGIN; UPDATE head SET position = position")
     try:
-        yield
+        yield connection
     finally:
         connection.terminate()
 

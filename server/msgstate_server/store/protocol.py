@@ -230,7 +230,10 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None:
-        """Finish what is being written, break off what is being read, and let go of the database."""
+        """Finish what is being written, break off what is being read, and let go of the database.
+
+        A database elsewhere that does not answer is not waited for: what it was sent may be committed, or not.
+        """
         ...
 
 

@@ -29,6 +29,9 @@ _IDLE_SECONDS: Final = 0.02
 _UNWATCHED_SECONDS: Final = 0.5
 """How soon where nobody waits: what is answered with a token must not be far behind."""
 
+_CLOSE_SECONDS: Final = 1.0
+"""How long `close` waits for what is being written: a database that does not answer must not keep a server that ends."""
+
 _DIVERGED: Final = (
     "the log lost its end: a standby that had not all of it took over; read the statuses anew and watch from the token "
     "that comes with them"
@@ -169,7 +172,7 @@ class PostgresStore:
         return await self._finished(self._commit(submissions))
 
     async def _finished(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """What is written, which cannot be called back: where the caller goes away, it goes on, and `close` waits."""
+        """What is written, which cannot be called back: where the caller goes away, it goes on; `close` waits a while."""
         committing = asyncio.create_task(work)
         self._committing.add(committing)
         committing.add_done_callback(self._committing.discard)
@@ -284,9 +287,15 @@ class PostgresStore:
         return step
 
     async def close(self) -> None:
-        """See `Store`."""
-        await asyncio.gather(*self._committing, return_exceptions=True)
+        """See `Store`. What the database does not answer in time is broken off: it may be committed, or not."""
+        if self._committing:
+            await asyncio.wait(self._committing, timeout=_CLOSE_SECONDS)
+        broken_off = list(self._committing)
         await self._opened.aclose()
+        # Also those that are not at a connection now, but wait for one.
+        for committing in broken_off:
+            committing.cancel()
+        await asyncio.gather(*broken_off, return_exceptions=True)
 
 
 def _as_unavailable(error: Exception) -> StoreUnavailable:
