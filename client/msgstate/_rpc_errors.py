@@ -17,6 +17,11 @@ _READ_ANEW: Final = (
 )
 _LATE: Final = "{address} did not answer in time: try again, give it more time with timeout=..., or look at its log"
 _TOO_LARGE: Final = "larger than max"
+_NOT_SERVING: Final = "backend unhealthy"
+_NONE_SERVES: Final = (
+    "no server at {address} serves now: those that are there say that they shut down, or cannot reach their database. "
+    "Try again later, or look at a server's log; gRPC says: {said}"
+)
 _UNEXPLAINED: Final[dict[type[errors.MsgstateError], str]] = {
     errors.ServerUnavailable: "no server answers at {address}: is it running (`msgstate serve`), is this its address? "
     "gRPC says: {said}",
@@ -117,6 +122,8 @@ def _trailer(trailers: Iterable[Any]) -> bytes:
 def _text(kind: type[errors.MsgstateError], said: str, found: _Details, address: str) -> str:
     if kind in {errors.PositionCompacted, errors.HistoryDiverged}:
         return f"{said}; {_READ_ANEW}"
+    if kind is errors.ServerUnavailable and not found.reason and _NOT_SERVING in said:
+        return _NONE_SERVES.format(address=address, said=said)
     if not found.reason and kind in _UNEXPLAINED:
         return _UNEXPLAINED[kind].format(address=address, said=said)
     return said or f"{address} answered {kind.__name__} and no more"

@@ -68,6 +68,7 @@ class Service:
         self._clock = clock
         self._background: list[asyncio.Task[None]] = []
         self._ready = False
+        self._in_reach = True
         self.grpc_address = settings.grpc
         self.http_address = settings.http
 
@@ -91,17 +92,32 @@ class Service:
                 port = await self._rpc.start(self._settings.grpc)
             except RuntimeError as error:
                 raise CannotStart(_taken("grpc", self._settings.grpc, "in use, or not an address here")) from error
-            self._http = _HttpServer(build_app(self._ingest, credentials, self._clock, lambda: self._ready))
+            self._http = _HttpServer(
+                build_app(self._ingest, credentials, self._clock, lambda: self._ready and self._in_reach)
+            )
             self._serving = asyncio.create_task(self._http.serve([listener]))
             await self._http.wait_until_listening(self._serving)
             retention = Retention(
                 self._store, periods, self._clock, self._tuning.retention_seconds, self._tuning.retention_rows
             )
-            self._background = [asyncio.create_task(part.run()) for part in (self._ingest, self._watches, retention)]
+            parts = (self._ingest.run(), self._watches.run(), retention.run(), self._report_reach())
+            self._background = [asyncio.create_task(part) for part in parts]
             opened.pop_all()
         self.grpc_address = _with_port(self._settings.grpc, port)
         self.http_address = _with_port(self._settings.http, listener.getsockname()[1])
         self._ready = True
+
+    async def _report_reach(self) -> None:
+        """Say that the service is not ready while its store is away: another server may have a way to it."""
+        while True:
+            await self._store.wait_until_away()
+            self._in_reach = False
+            _log.error("the store cannot be reached: not ready until it can")
+            await self._rpc.report(serving=False)
+            await self._store.wait_until_back()
+            self._in_reach = True
+            _log.info("the store is reached again: ready")
+            await self._rpc.report(serving=True)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; raises where a part of the service ended before, which none should do."""
@@ -123,10 +139,11 @@ class Service:
         self._ready = False
         loop = asyncio.get_running_loop()
         end = loop.time() + GRACE_SECONDS
+        committing, following, deleting, reporting = self._background
+        reporting.cancel()
         await self._rpc.drain()
         self._http.should_exit = True
         self._ingest.drain()
-        committing, following, deleting = self._background
         deleting.cancel()
         await asyncio.wait([committing], timeout=_COMMIT_SECONDS)
         if not committing.done():
@@ -138,7 +155,7 @@ class Service:
         await self._watches.ended(end - loop.time())
         await self._rpc.stop(end - loop.time())
         following.cancel()
-        await asyncio.gather(self._serving, committing, following, deleting, return_exceptions=True)
+        await asyncio.gather(self._serving, *self._background, return_exceptions=True)
         await self._store.close()
         _log.info("stopped", position=self._store.head.position)
 

@@ -96,6 +96,11 @@ class Replica:
         self._drains = True
         self._log.wake()
 
+    def recover(self) -> None:
+        """Say that it serves again."""
+        self._drains = False
+        self._log.wake()
+
     def refuse(self) -> None:
         """Refuse every new call and end every watch; of its health it tells those alone who ask from now on."""
         self._refuses = True
@@ -127,9 +132,10 @@ class Replica:
         return self._refuses or self._log.length >= place
 
     def _health(self, _: bytes, context: grpc.ServicerContext) -> Iterator[bytes]:
-        if not self._refuses:
-            yield SERVING
-            self._wait(context, lambda: self._drains)
+        while not self._refuses and context.is_active():
+            told = self._drains
+            yield NOT_SERVING if told else SERVING
+            self._wait(context, lambda told=told: self._drains != told)  # type: ignore[misc]
         yield NOT_SERVING
         self._wait(context, lambda: False)
 

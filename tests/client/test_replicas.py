@@ -156,6 +156,25 @@ def test_where_all_are_away_the_deadline_holds(connect: Connect) -> None:
         pass
 
 
+def test_where_none_serves_that_is_told(connect: Connect, replicas: list[Replica]) -> None:
+    """Where all servers are there and say that they do not serve, the error says so; once one does it is used."""
+    client = connect(addresses(replicas))
+    call_until_answered_by(client, *replicas)
+    for replica in replicas:
+        replica.drain()
+
+    def is_left() -> bool:
+        try:
+            client.get_status("m", timeout=0.5)
+        except msgstate.ServerUnavailable as error:
+            return "cannot reach their database" in str(error) and addresses(replicas) in str(error)
+        return False
+
+    wait_until(is_left, SECONDS, "the error says why")
+    replicas[0].recover()
+    assert replicas[0].address == answering(client)
+
+
 def test_all_may_be_away_for_a_while(connect: Connect, replicas: list[Replica]) -> None:
     """A client outlives the loss of all its servers, and then uses all of them again."""
     client = connect(addresses(replicas), timeout=SECONDS)

@@ -78,9 +78,15 @@ class RpcServer:
         """Listen; gives the port. Raises RuntimeError where the address cannot be had."""
         port = self._server.add_insecure_port(address)
         await self._server.start()
-        for service in ("", *_SERVICES):
-            await self._health.set(service, health_pb2.HealthCheckResponse.SERVING)
+        await self.report(serving=True)
         return port
+
+    async def report(self, *, serving: bool) -> None:
+        """Say to balancers whether calls should come; once the service drains that is said, and stays."""
+        response = health_pb2.HealthCheckResponse
+        status = response.SERVING if serving else response.NOT_SERVING
+        for service in ("", *_SERVICES):
+            await self._health.set(service, status)
 
     async def drain(self) -> None:
         """Say to balancers that no more calls should come."""

@@ -93,6 +93,14 @@ class Store(Protocol):
         """
         ...
 
+    async def wait_until_away(self) -> None:
+        """Return once nothing could be read for some seconds; never where the database is a file here."""
+        ...
+
+    async def wait_until_back(self) -> None:
+        """Return once something can be read again."""
+        ...
+
     async def append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
         """Commit what is new in one transaction; when it returns, all of it is durable.
 

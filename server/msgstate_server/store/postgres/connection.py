@@ -109,8 +109,8 @@ def required(told: str = "store: {}") -> Iterator[None]:
 class Connections:
     """A few connections for one purpose, made when they are needed and anew where they broke."""
 
-    def __init__(self, hosts: Hosts, size: int) -> None:
-        """Say where the database is; `open` makes the first connection."""
+    def __init__(self, hosts: Hosts, size: int, command_seconds: float = _COMMAND_SECONDS) -> None:
+        """Say where the database is; `open` makes the first connection. No statement may take longer than that."""
         self._turns = Turns(size)
         self._pool = asyncpg.create_pool(
             connect=hosts.connect,
@@ -118,7 +118,7 @@ class Connections:
             max_size=size,
             init=_prepare,
             reset=_leave_as_it_is,
-            command_timeout=_COMMAND_SECONDS,
+            command_timeout=command_seconds,
             server_settings=SETTINGS,
         )
 

@@ -15,9 +15,10 @@ from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.postgres import compaction, lookups, places
-from msgstate_server.store.postgres.connection import Connections, connect, required
+from msgstate_server.store.postgres.connection import Connection, Connections, connect, required
 from msgstate_server.store.postgres.hosts import Hosts
 from msgstate_server.store.postgres.migrations import migrate
+from msgstate_server.store.postgres.reach import Reach
 from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.postgres.writer import Writer
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
@@ -29,8 +30,10 @@ _IDLE_SECONDS: Final = 0.02
 _UNWATCHED_SECONDS: Final = 0.5
 """How soon where nobody waits: what is answered with a token must not be far behind."""
 
+_END_SECONDS: Final = 3.0
+"""How long a read of the log's end may take: its few rows were just written, and are in memory."""
 _CLOSE_SECONDS: Final = 1.0
-"""How long `close` waits for what is being written: a database that does not answer must not keep a server that ends."""
+"""How long `close` waits for what is being written: a database that fell silent must not keep a server that ends."""
 
 _DIVERGED: Final = (
     "the log lost its end: a standby that had not all of it took over; read the statuses anew and watch from the token "
@@ -54,7 +57,8 @@ class PostgresStore:
         self._write = Connections(hosts, 2)
         self._pages = Connections(hosts, 4)
         self._history = Connections(hosts, 2)
-        self._end = Connections(hosts, 1)
+        self._end = Connections(hosts, 1, _END_SECONDS)
+        self._reach = Reach()
         self._writer = Writer(self._write, clock)
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: set[asyncio.Task[Any]] = set()
@@ -92,9 +96,22 @@ class PostgresStore:
     async def read_head(self) -> Head:
         """See `Store`."""
         before = self._head
-        head = await self._end.run(places.read_head)
+        head = await self._read_end(places.read_head)
         self._show(head, before)
         return head
+
+    async def _read_end(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
+        """What `read` finds at the log's end, where somebody looks all the time: so it tells of the database too."""
+        with self._reach.noted():
+            return await self._end.run(read)
+
+    async def wait_until_away(self) -> None:
+        """See `Store`."""
+        await self._reach.wait_until_away()
+
+    async def wait_until_back(self) -> None:
+        """See `Store`."""
+        await self._reach.wait_until_back()
 
     async def wait_for_head(self, beyond: int) -> Head:
         """See `Store`."""
@@ -172,7 +189,7 @@ class PostgresStore:
         return await self._finished(self._commit(submissions))
 
     async def _finished(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """What is written, which cannot be called back: where the caller goes away, it goes on; `close` waits a while."""
+        """What is written, which cannot be called back: where its caller goes away it goes on; `close` waits a bit."""
         committing = asyncio.create_task(work)
         self._committing.add(committing)
         committing.add_done_callback(self._committing.discard)
@@ -223,15 +240,15 @@ class PostgresStore:
 
     async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
-        return await self._end.run(lambda end: places.read_log(end, after, limit, expected))
+        return await self._read_end(lambda end: places.read_log(end, after, limit, expected))
 
     async def fingerprint_at(self, position: int) -> bytes:
         """See `Store`."""
-        return await self._end.run(lambda end: places.fingerprint_at(end, position))
+        return await self._read_end(lambda end: places.fingerprint_at(end, position))
 
     async def last_before(self, commit_time: int) -> tuple[int, bytes]:
         """See `Store`."""
-        return await self._end.run(lambda end: places.last_before(end, commit_time))
+        return await self._read_end(lambda end: places.last_before(end, commit_time))
 
     async def read_payload(self, position: int) -> Payload | None:
         """See `Store`."""

@@ -101,6 +101,13 @@ class SqliteStore:
             await self._advanced.wait()
         return self._head
 
+    async def wait_until_away(self) -> None:
+        """See `Store`. A disk that fails fails some calls and not others, and no other server has the file."""
+        await asyncio.Event().wait()
+
+    async def wait_until_back(self) -> None:
+        """See `Store`."""
+
     async def append(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
         """See `Store`."""
         # A commit cannot be called back: even where the caller goes away, the head must follow what was committed.
