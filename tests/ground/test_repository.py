@@ -93,6 +93,15 @@ def test_the_base_install_is_light() -> None:
     assert names == {"googleapis-common-protos", "grpcio", "protobuf"}
 
 
+def test_the_driver_is_none_that_was_not_tried() -> None:
+    """The oldest asyncpg that is admitted is the one that the tests run with: an older one leaks connections."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+    (text,) = project["optional-dependencies"]["postgres"]
+
+    assert str(Requirement(text).specifier) == f">={pinned()['asyncpg']}"
+
+
 def test_make_help_lists_every_target_that_a_person_calls() -> None:
     """`make` alone shows each documented target with its sentence."""
     result = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True)
