@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 DATABASE: Final = "shared"
 DIVERGED: Final = (grpc.StatusCode.FAILED_PRECONDITION, "HISTORY_DIVERGED")
-AFTER_SECONDS: Final = 20.0
+AFTER_SECONDS: Final = 9.0
 """How long after a standby took over the first acknowledgement may take, on a machine that is busy too."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from msgstate_server.store.postgres.hosts import Hosts
 from tests.postgres.databases import Databases
 from tests.postgres.fixture import StartPostgres
+from tests.postgres.network import behind_proxy
 from tests.postgres.standby import standby_of
 
 
@@ -42,6 +43,36 @@ async def test_a_silent_host_keeps_nobody_from_the_next(
 
     monkeypatch.setattr("msgstate_server.store.postgres.hosts.CONNECT_SECONDS", 120.0)
     assert await where(hosts) == alive
+
+
+async def test_a_host_in_doubt_is_asked_last(postgres: Databases) -> None:
+    """After a host was doubted, however often, the next is asked first; who is connected hears of that move alone."""
+    async with behind_proxy(postgres.dsn()) as (first, url), behind_proxy(postgres.dsn()) as (second, _):
+        hosts = Hosts(url.replace(first.address, f"{first.address},{second.address}"))
+        moves: list[str] = []
+
+        async def connected() -> str:
+            connection = await hosts.connect()
+            host, port = connection._transport.get_extra_info("peername")  # noqa: SLF001
+            await connection.close()
+            return f"{host}:{port}"
+
+        async def moved() -> None:
+            moves.append("moved")
+
+        hosts.tell_of_moves(moved)
+        assert [await connected(), await connected()] == [first.address] * 2
+        hosts.doubt()
+        hosts.doubt()
+        assert [await connected(), await connected()] == [second.address] * 2
+        assert moves == ["moved"]
+        second.target = ""
+        assert await connected() == first.address
+        second.target = first.target
+        hosts.doubt()
+        first.target = ""
+        assert await connected() == second.address
+        assert moves == ["moved"] * 2
 
 
 async def test_the_host_that_takes_writes_is_found(start_postgres: StartPostgres) -> None:

@@ -20,7 +20,11 @@ Connection: TypeAlias = Any
 OLDEST: Final = 13
 """The oldest PostgreSQL that has all that the statements need."""
 _COMMAND_SECONDS: Final = 10.0
-"""A statement that takes longer has lost its server: each looks at a bounded number of rows, in milliseconds."""
+"""A statement that takes longer has lost its server: each looks at a bounded number of rows, in milliseconds.
+
+It is long, since a database that is slow must not become slower by being asked again. Where another one took over, who
+waits is told sooner: see `Hosts.tell_of_moves`.
+"""
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
     (socket.IPPROTO_TCP, "TCP_KEEPIDLE", 5),
@@ -112,6 +116,9 @@ class Connections:
     def __init__(self, hosts: Hosts, size: int, command_seconds: float = _COMMAND_SECONDS) -> None:
         """Say where the database is; `open` makes the first connection. No statement may take longer than that."""
         self._turns = Turns(size)
+        self._hosts = hosts
+        self._in_use: set[Connection] = set()
+        hosts.tell_of_moves(self._leave)
         self._pool = asyncpg.create_pool(
             connect=hosts.connect,
             min_size=0,
@@ -131,15 +138,19 @@ class Connections:
         """One connection for what is done within; raises what the driver raises."""
         async with self._turns.taken():
             connection = await self._connected()
+            self._in_use.add(connection)
             try:
                 yield connection
-            except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError, TimeoutError):
+            except (asyncpg.ReadOnlySQLTransactionError, asyncpg.OperatorInterventionError, TimeoutError) as error:
                 # It leads to a server that is no longer the one to write to, or that is gone without a word and would
                 # not answer to a cancellation either: the next goes to the one that is, and so do all others.
+                if isinstance(error, TimeoutError):
+                    self._hosts.doubt()
                 break_off(connection)
                 await self._pool.expire_connections()
                 raise
             finally:
+                self._in_use.discard(connection)
                 await self._pool.release(connection)
 
     async def _connected(self) -> Connection:
@@ -149,6 +160,12 @@ class Connections:
             # Whoever waits would find out the same, one after the other.
             self._turns.give_up(error)
             raise
+
+    async def _leave(self) -> None:
+        """Break off what waits for the server that took the writes before, and connect anew."""
+        for connection in self._in_use:
+            break_off(connection)
+        await self._pool.expire_connections()
 
     async def run(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
         """What `read` finds; raises `StoreUnavailable`."""

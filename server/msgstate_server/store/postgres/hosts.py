@@ -1,5 +1,6 @@
 """The hosts of a store's URL: of a primary and its standbys the one that takes writes, whichever that is by now."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -18,11 +19,25 @@ _ELSEWHERE: Final = (
 
 
 class Hosts:
-    """Connects to the host that takes writes; the one that did last is tried first."""
+    """Connects to the host that takes writes; the one that did last is tried first, unless it is in doubt."""
 
     def __init__(self, url: str) -> None:
         """Take `postgresql://USER@HOST,HOST/DATABASE`, of any number of hosts."""
         self._urls = _each(url)
+        self._last = ""
+        self._place: object = None
+        self._in_doubt = False
+        self._told: list[Callable[[], Awaitable[None]]] = []
+
+    def tell_of_moves(self, told: Callable[[], Awaitable[None]]) -> None:
+        """Call this where another server takes the writes than the one in doubt, behind another name or the same."""
+        self._told.append(told)
+
+    def doubt(self) -> None:
+        """Ask the host that took writes last after all others: it does not answer."""
+        self._in_doubt = True
+        if self._urls[0] == self._last:
+            self._urls.append(self._urls.pop(0))
 
     async def connect(self, *_: object, **options: Any) -> Any:
         """A connection; raises what the driver raises, of several hosts what tells most.
@@ -39,8 +54,21 @@ class Hosts:
             else:
                 self._urls.remove(url)
                 self._urls.insert(0, url)
+                self._last = url
+                await self._note(connection)
                 return connection
         raise min(failures, key=lambda error: not isinstance(error, asyncpg.TargetServerAttributeNotMatched))
+
+    async def _note(self, connection: Any) -> None:
+        """Tell of a move where the connection leads elsewhere than the last one did, and that one was in doubt.
+
+        Where it was not, a name may just have several addresses.
+        """
+        before, self._place = self._place, connection._transport.get_extra_info("peername")  # noqa: SLF001
+        doubted, self._in_doubt = self._in_doubt, False
+        if doubted and before != self._place:
+            for told in self._told:
+                await told()
 
 
 def _each(url: str) -> list[str]:
