@@ -17,6 +17,7 @@ _READ_ANEW: Final = (
 )
 _LATE: Final = "{address} did not answer in time: try again, give it more time with timeout=..., or look at its log"
 _TOO_LARGE: Final = "larger than max"
+_OLD: Final = "max connection age"
 _NOT_SERVING: Final = "backend unhealthy"
 _NONE_SERVES: Final = (
     "no server at {address} serves now: those that are there say that they shut down, or cannot reach their database. "
@@ -95,6 +96,12 @@ def error_of_rpc(failure: grpc.RpcError, address: str) -> errors.MsgstateError:
         violations=found.violations,
         retry_after=found.retry_after,
     )
+
+
+def is_old(failure: BaseException) -> bool:
+    """Whether the error says no more than that the server ended the connection because of its age."""
+    cause = failure.__cause__
+    return isinstance(cause, grpc.RpcError) and cause.details() == _OLD
 
 
 def deadline_error(address: str) -> errors.DeadlineExceeded:

@@ -76,6 +76,7 @@ class Service:
         """Open the store and the ports; raises `CannotStart` or `SettingsError`, leaving nothing open."""
         credentials = _credentials(self._settings.webhooks)
         periods = _periods(self._settings)
+        age = read_period("connection_age", self._settings.connection_age)
         async with AsyncExitStack() as opened:
             listener = opened.enter_context(_listen(self._settings.http))
             try:
@@ -86,7 +87,7 @@ class Service:
             self._ingest = Ingest(self._store)
             self._watches = Watches(self._store, window=self._tuning.watch_window, page=self._tuning.watch_page)
             quarantine = Quarantine(self._store, self._ingest, take_in_again)
-            self._rpc = RpcServer(self._ingest, self._store, self._watches, quarantine, self._clock)
+            self._rpc = RpcServer(self._ingest, self._store, self._watches, quarantine, self._clock, connection_age=age)
             opened.push_async_callback(self._rpc.stop, 0)
             try:
                 port = await self._rpc.start(self._settings.grpc)

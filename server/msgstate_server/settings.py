@@ -39,7 +39,7 @@ class ProviderSettings(AccountSettings, forbid_unknown_fields=True, frozen=True)
 
 
 class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Everything that `msgstate serve` can be told; `read_period` says how the periods of retention are written."""
+    """Everything that `msgstate serve` can be told; `read_period` says how periods are written."""
 
     store: str = "sqlite:///msgstate.db"
     grpc: str = "127.0.0.1:50051"
@@ -47,6 +47,7 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     log_retention: str = "90d"
     status_retention: str = "400d"
     payload_retention: str = "30d"
+    connection_age: str = "30m"
     webhooks: dict[str, ProviderSettings] = {}
 
 
@@ -85,6 +86,7 @@ def _check(settings: Settings) -> None:
     for name in ("grpc", "http"):
         split_address(name, getattr(settings, name))
     _check_retention(settings)
+    read_period("connection_age", settings.connection_age)
     for provider, own in settings.webhooks.items():
         sections: dict[str, AccountSettings] = {f"webhooks.{provider}": own}
         sections |= {f"webhooks.{provider}.accounts.{name}": account for name, account in own.accounts.items()}

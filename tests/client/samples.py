@@ -31,7 +31,8 @@ def free_port() -> int:
             return port
 
 
-def new_server(folder: Path, name: str = "server") -> ServerProcess:
+def new_server(folder: Path, name: str = "server", **settings: str) -> ServerProcess:
     """A server that has not been started, on a port that stays its own over restarts."""
     store = folder / f"{name}.db"
-    return ServerProcess(store, write_config(folder / f"{name}.toml", store, grpc=f"127.0.0.1:{free_port()}"))
+    settings = {"grpc": f"127.0.0.1:{free_port()}"} | settings
+    return ServerProcess(store, write_config(folder / f"{name}.toml", store, **settings))

@@ -15,7 +15,7 @@ from msgstate import EARLIEST, Client, Transition
 from tests.acceptance.server_process import ServerProcess, wait_until
 from tests.client.conftest import Connect
 from tests.client.proxy import Proxy
-from tests.client.samples import SENT, event, free_port
+from tests.client.samples import SENT, event, free_port, new_server
 
 LAST = "last"
 
@@ -115,6 +115,28 @@ def test_a_restart_loses_and_repeats_nothing(connect: Connect, own_server: Serve
         recorder.wait_for(20)
 
     assert publisher.published == recorder.result()
+
+
+def test_an_old_connection_is_left_without_a_word(
+    connect: Connect, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Where a server ends connections by their age, a watch and a publisher go on at once, and nobody is warned."""
+    caplog.set_level(logging.INFO, logger="msgstate")
+    server = new_server(tmp_path, connection_age="1s")
+    server.start()
+    try:
+        recorder = Recorder(connect(server.grpc))
+        recorder.start()
+        with publishing(server.grpc) as publisher:
+            for moves in (1, 2, 3):
+                wait_until(lambda moves=moves: len(caplog.records) >= moves, 30, "moved")  # type: ignore[misc]
+                recorder.wait_for(20)
+        assert publisher.published == recorder.result()
+    finally:
+        server.kill()
+
+    told = {(record.levelname, record.getMessage()) for record in caplog.records}
+    assert told == {("INFO", "a watch leaves an old connection")}
 
 
 def test_a_cut_connection_loses_and_repeats_nothing(connect: Connect, own_server: ServerProcess) -> None:

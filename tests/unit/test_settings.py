@@ -25,10 +25,18 @@ def test_a_period_that_is_none(text: str) -> None:
         load(None, {"log_retention": text})
 
 
+def test_an_age_of_connections_that_is_none() -> None:
+    """It is a period like the others."""
+    assert load(None, {"connection_age": "forever"}).connection_age == "forever"
+    with pytest.raises(SettingsError, match=r"^connection_age: must be a number of days.*; found 'old'$"):
+        load(None, {"connection_age": "old"})
+
+
 def test_defaults() -> None:
-    """The defaults keep the log for 90 days, statuses for 400 and bodies for 30."""
+    """The defaults keep the log for 90 days, statuses for 400 and bodies for 30, and connections for half an hour."""
     settings = load(None, {})
     assert (settings.log_retention, settings.status_retention, settings.payload_retention) == ("90d", "400d", "30d")
+    assert settings.connection_age == "30m"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from grpc import StatusCode
 from msgstate._async.calls import AsyncCalls
 from msgstate._async.transport import Closing, Connection, Stream
 from msgstate._channel import log
+from msgstate._rpc_errors import is_old
 from msgstate._start import Committed, Start, since
 from msgstate._timing import WATCH_DELAY, Backoff
 from msgstate._values import Batch
@@ -51,7 +52,7 @@ class AsyncResuming(Generic[T]):
     async def read(self) -> Batch[T] | None:
         """The next batch, however long it takes; None once this is closed. Where it raises, it can be read on."""
         backoff = Backoff(WATCH_DELAY)
-        lost = False
+        lost = moving = False
         while not self._closing.closed:
             try:
                 batch = await self._calls.once(self._next, self._calls.timeout, self._connection)
@@ -61,6 +62,10 @@ class AsyncResuming(Generic[T]):
                     break
                 if not (isinstance(failure, MsgstateError) and _is_passing(failure)):
                     raise
+                if is_old(failure) and not moving:
+                    moving = True
+                    log.info("a watch leaves an old connection")
+                    continue
                 delay = backoff.delay(failure.retry_after, self._calls.servers.count)
                 if not lost:
                     log.warning("a watch lost its server and tries to resume: %s", failure)

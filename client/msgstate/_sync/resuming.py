@@ -9,6 +9,7 @@ from typing import Generic, TypeAlias, TypeVar
 from grpc import StatusCode
 
 from msgstate._channel import log
+from msgstate._rpc_errors import is_old
 from msgstate._start import Committed, Start, since
 from msgstate._sync.calls import Calls
 from msgstate._sync.transport import Closing, Connection, Stream
@@ -52,7 +53,7 @@ class Resuming(Generic[T]):
     def read(self) -> Batch[T] | None:
         """The next batch, however long it takes; None once this is closed. Where it raises, it can be read on."""
         backoff = Backoff(WATCH_DELAY)
-        lost = False
+        lost = moving = False
         while not self._closing.closed:
             try:
                 batch = self._calls.once(self._next, self._calls.timeout, self._connection)
@@ -62,6 +63,10 @@ class Resuming(Generic[T]):
                     break
                 if not (isinstance(failure, MsgstateError) and _is_passing(failure)):
                     raise
+                if is_old(failure) and not moving:
+                    moving = True
+                    log.info("a watch leaves an old connection")
+                    continue
                 delay = backoff.delay(failure.retry_after, self._calls.servers.count)
                 if not lost:
                     log.warning("a watch lost its server and tries to resume: %s", failure)

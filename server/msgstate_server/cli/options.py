@@ -79,6 +79,9 @@ def serve_options(function: _Function) -> _Function:
     for option in (
         click.option("--config", envvar="MSGSTATE_CONFIG", metavar="FILE", show_envvar=True,
                      type=click.Path(path_type=Path), help="A TOML file; webhook credentials stand only there."),
+        _setting("connection-age", "PERIOD",
+                 "After how long gRPC clients are told to connect anew, and so to spread over all servers.  "
+                 f"[default: {default.connection_age}]"),
         _setting("payload-retention", "PERIOD",
                  f"How long the raw bodies of webhooks are kept.  [default: {default.payload_retention}]"),
         _setting("status-retention", "PERIOD",

@@ -54,17 +54,33 @@ _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.server.max_pending_requests", 2 * WATCHERS),
     ("grpc.server.max_pending_requests_hard_limit", 4 * WATCHERS),
 )
+_GRACE_SECONDS: Final = 20
+"""How long calls may still run on a connection that became old, unless that was allowed less long itself; streams that
+last longer, as watches do, are ended then."""
+_MICROSECONDS: Final = 1_000_000
+_LONGEST_MS: Final = 2**31 - 1
+"""What gRPC takes for no end at all."""
 
 
 class RpcServer:
     """The gRPC surface of one service."""
 
-    def __init__(
-        self, ingest: Ingest, store: Store, watches: Watches, quarantine: Quarantine, clock: Callable[[], int]
+    def __init__(  # noqa: PLR0913  (what it puts together)
+        self,
+        ingest: Ingest,
+        store: Store,
+        watches: Watches,
+        quarantine: Quarantine,
+        clock: Callable[[], int],
+        *,
+        connection_age: int | None = None,
     ) -> None:
-        """Put it together; it must be made within the running loop."""
+        """Put it together; it must be made within the running loop.
+
+        `connection_age` is how long a connection lasts at most, in microseconds and give or take a tenth.
+        """
         self._errors = ErrorInterceptor()
-        self._server = grpc.aio.server(interceptors=[self._errors], options=_OPTIONS)
+        self._server = grpc.aio.server(interceptors=[self._errors], options=(*_OPTIONS, *_aging(connection_age)))
         self._health = health.aio.HealthServicer()
         event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(ingest, store, clock), self._server)
         message_status_service_pb2_grpc.add_MessageStatusServiceServicer_to_server(
@@ -112,3 +128,14 @@ class RpcServer:
             quiet = quiet + 1 if self._errors.refused == refused else 0
             if quiet == _QUIET_STEPS:
                 return
+
+
+def _aging(age: int | None) -> Sequence[tuple[str, int]]:
+    """What ends connections by their age: who follows the log for ever would never find a server that came later."""
+    if age is None:
+        return ()
+    grace = min(age, _GRACE_SECONDS * _MICROSECONDS)
+    return (
+        ("grpc.max_connection_age_ms", min(age // 1_000, _LONGEST_MS)),
+        ("grpc.max_connection_age_grace_ms", grace // 1_000),
+    )
