@@ -42,7 +42,7 @@ class Log:
 class Replica:
     """A server that answers GetMessageStatus with its own address, and WatchTransitions from the log."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, *options: tuple[str, int]) -> None:
         self.address = f"127.0.0.1:{free_port()}"
         self.answered = 0
         self.refused = 0
@@ -50,6 +50,7 @@ class Replica:
         self.watching = 0
         """How many watches are open here, of those that were not told to go."""
         self._log = log
+        self._options = options
         self._holds = self._refuses = self._drains = False
         self._server: grpc.Server | None = None
 
@@ -57,7 +58,7 @@ class Replica:
         """Serve."""
         self._holds = self._refuses = self._drains = False
         self.watching = 0
-        self._server = grpc.server(ThreadPoolExecutor(32), options=(("grpc.so_reuseport", 0),))
+        self._server = grpc.server(ThreadPoolExecutor(32), options=(("grpc.so_reuseport", 0), *self._options))
         get = grpc.unary_unary_rpc_method_handler(
             self._get, pb.GetMessageStatusRequest.FromString, pb.GetMessageStatusResponse.SerializeToString
         )

@@ -145,6 +145,29 @@ def test_a_watch_moves_from_server_to_server(connect: Connect, replicas: list[Re
             serving.start()
 
 
+def test_a_watch_finds_a_server_that_comes_back(connect: Connect, log: Log) -> None:
+    """Where servers end old connections, a watch moves to one that was away and is back, and misses nothing."""
+    one, other = [
+        Replica(log, ("grpc.max_connection_age_ms", 500), ("grpc.max_connection_age_grace_ms", 200)) for _ in range(2)
+    ]
+    one.start()
+    try:
+        with connect(one.address, other.address).watch(EARLIEST) as watch:
+            positions = count(1)
+
+            def goes_on() -> bool:
+                log.append()
+                assert next(positions) == next(watch).position
+                return bool(other.watching)
+
+            goes_on()
+            other.start()
+            wait_until(goes_on, SECONDS, "it is there")
+    finally:
+        one.kill()
+        other.kill()
+
+
 def test_where_all_are_away_the_deadline_holds(connect: Connect) -> None:
     """Where none of several servers is there a call ends at its deadline, with an error that names every address."""
     named = f"127.0.0.1:{free_port()},127.0.0.1:{free_port()}"
