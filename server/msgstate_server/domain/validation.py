@@ -48,14 +48,14 @@ def _check_required(field: str, value: str, found: list[Violation]) -> None:
     if not value:
         rule = "must not be empty; name the message and the recipient that the event is about"
         found.append(Violation(field, rule))
-    elif _is_suspect(value, limits.ID_BYTES):
+    elif is_suspect(value, limits.ID_BYTES):
         found.extend(text_violations(field, value, limits.ID_BYTES))
 
 
 def _check_attributes(attributes: EventAttributes, found: list[Violation]) -> None:
     for field, limit in TEXT_LIMITS:
         value = getattr(attributes, field)
-        if value and _is_suspect(value, limit):
+        if value and is_suspect(value, limit):
             found.extend(text_violations(field, value, limit))
     if not 0 <= attributes.smtp_code <= limits.SMTP_CODE_MAX:
         found.append(Violation("smtp_code", f"must be 0 to {limits.SMTP_CODE_MAX}; found {attributes.smtp_code}"))
@@ -65,7 +65,7 @@ def _check_attributes(attributes: EventAttributes, found: list[Violation]) -> No
         found.extend(_metadata_violations(attributes.metadata))
 
 
-def _is_suspect(value: str, limit: int) -> bool:
+def is_suspect(value: str, limit: int) -> bool:
     """Whether a text needs a closer look: a character is at most 4 bytes, so most need none."""
     return len(value) > limit // 4 or "\0" in value
 

@@ -3,6 +3,7 @@
 What was cut or replaced is named in the event's metadata; the raw body is kept beside it.
 """
 
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -10,7 +11,7 @@ import msgspec
 from msgstate_server.domain import limits
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import normalize_id, normalize_recipient
-from msgstate_server.domain.validation import TEXT_LIMITS
+from msgstate_server.domain.validation import TEXT_LIMITS, is_suspect
 
 CUT: Final = "msgstate.cut"
 """The metadata key that names the fields that were cut."""
@@ -25,11 +26,18 @@ _ALIASES: Final = "aliases"
 _METADATA: Final = "metadata"
 
 # Room for both marks and the account, which must always fit: the marks' keys, and the name of every field twice.
-_RESERVED_PAIRS: Final = 3
+_PAIRS: Final = limits.METADATA_PAIRS - 3
 _RESERVED_BYTES: Final = 256 + len(ACCOUNT) + 64
 
 # What an event's encoding adds to its texts at most.
 _ENCODING_BYTES: Final = 1_024
+
+# What is left for aliases in the largest event.
+_ALIASES_ROOM: Final = (
+    limits.EVENT_BYTES
+    - (_ENCODING_BYTES + _RESERVED_BYTES + limits.METADATA_BYTES + 3 * limits.ID_BYTES)
+    - sum(limit for _, limit in _TEXTS)
+)
 
 
 def fit(event: Event, account: str = "") -> Event:
@@ -41,7 +49,9 @@ def fit(event: Event, account: str = "") -> Event:
     replaced: list[str] = []
     attributes = msgspec.structs.replace(event.attributes)
     for field, limit in _TEXTS:
-        setattr(attributes, field, _fit_text(field, getattr(attributes, field), limit, cut, replaced))
+        value = getattr(attributes, field)
+        if is_suspect(value, limit):
+            setattr(attributes, field, _fit_text(field, value, limit, cut, replaced))
     message_id = normalize_id(event.message_id)
     attributes.metadata = metadata = _fit_metadata(attributes.metadata, cut, replaced)
     fitted = msgspec.structs.replace(
@@ -66,8 +76,14 @@ def _fit_text(field: str, value: str, limit: int, cut: list[str], replaced: list
 
 def _fit_metadata(metadata: dict[str, str], cut: list[str], replaced: list[str]) -> dict[str, str]:
     """As many pairs as fit, in order; the value of the last may be cut."""
-    fitted: dict[str, str] = {}
     room = limits.METADATA_BYTES - _RESERVED_BYTES
+    if (
+        len(metadata) <= _PAIRS
+        and "" not in metadata
+        and not is_suspect("".join(chain.from_iterable(metadata.items())), room)
+    ):
+        return dict(metadata)
+    fitted: dict[str, str] = {}
     for told_key, told_value in metadata.items():
         key, value = told_key.replace("\0", "\ufffd"), told_value.replace("\0", "\ufffd")
         if (key, value) != (told_key, told_value):
@@ -76,7 +92,7 @@ def _fit_metadata(metadata: dict[str, str], cut: list[str], replaced: list[str])
         shortened = _shorten(value, max(rest, 0))
         if shortened != value:
             _mark(cut, _METADATA)
-        full = rest < 0 or len(fitted) == limits.METADATA_PAIRS - _RESERVED_PAIRS
+        full = rest < 0 or len(fitted) == _PAIRS
         if full or not key or key in fitted or (value and not shortened):
             _mark(cut, _METADATA)
             continue
@@ -88,6 +104,8 @@ def _fit_metadata(metadata: dict[str, str], cut: list[str], replaced: list[str])
 def _fit_aliases(event: Event, cut: list[str]) -> list[str]:
     """The aliases without empty and repeated ones, sorted, as many as an event may have beside its other texts."""
     named = [alias for alias in map(normalize_id, event.attributes.aliases) if alias and alias != event.message_id]
+    if len(named) <= limits.ALIASES and 4 * sum(map(len, named)) <= _ALIASES_ROOM:
+        return sorted(set(named))
     room = limits.EVENT_BYTES - _ENCODING_BYTES - _RESERVED_BYTES - _event_size(event)
     fitted: list[str] = []
     for alias in dict.fromkeys(named):

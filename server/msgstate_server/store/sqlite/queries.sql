@@ -65,8 +65,8 @@ INSERT OR IGNORE INTO alias :rows;
 -- The number that the next body gets: none that ever stood for another, since events may point at bodies that are gone.
 SELECT max(coalesce((SELECT max(id) FROM payload), 0), last_discarded) + 1 FROM head;
 
--- name: write_payload
-INSERT INTO payload (id, provider, account, received_time, body) VALUES (?, ?, ?, ?, ?);
+-- name: write_payloads
+INSERT INTO payload (id, provider, account, received_time, body) :rows;
 
 -- name: write_quarantine
 -- The same body again stays as it first came, but for what of it is not understood now.

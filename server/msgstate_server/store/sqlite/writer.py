@@ -213,10 +213,11 @@ class Writer:
             return {}
         (first,) = self._connection.execute(SQL["next_payload_id"]).fetchone()
         ids = {index: payload_id for payload_id, index in enumerate(kept, first)}
-        for index, payload in kept.items():
-            body = compressed(payload.body)
-            row = (ids[index], payload.provider, payload.account, payload.received_time, body)
-            self._connection.execute(SQL["write_payload"], row)
+        rows = [
+            (ids[index], payload.provider, payload.account, payload.received_time, compressed(payload.body))
+            for index, payload in kept.items()
+        ]
+        write_rows(self._connection, SQL["write_payloads"], rows)
         return ids
 
     def _write_decision(self, decision: Decision, payload_ids: Mapping[int, int]) -> None:
