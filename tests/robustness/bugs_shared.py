@@ -162,7 +162,9 @@ SHARED_BUGS: Final = (
                 """        self._writer = Writer(self._write, clock)
 """,
                 """        self._writer = Writer(self._write, clock)
-        self._writer.show = lambda last: self._show(msgspec.structs.replace(self._head, **last._asdict()), self._head)
+        self._writer.show = lambda last: self._show(
+            msgspec.structs.replace(self._head, **last._asdict()), self._head, self._lost
+        )
 """,
             ),
         ],

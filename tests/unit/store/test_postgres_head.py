@@ -70,6 +70,22 @@ async def test_who_waits_later_hears_of_a_lost_end(
         await asyncio.wait_for(one.wait_for_head(5), 0.2)
 
 
+async def test_who_read_beside_each_other_tell_of_a_lost_end_once(
+    replicas: tuple[PostgresStore, PostgresStore], postgres: Databases, postgres_dsn: str
+) -> None:
+    """Two who look at the head at the same time find one loss, and whoever was told of it is not told again."""
+    one, _ = replicas
+    await append(one, *numbered(5))
+    database = postgres_dsn.rpartition("/")[2]
+    waiting = asyncio.create_task(one.wait_for_head(5))
+    postgres.query("UPDATE msgstate.head SET position = 3", database=database)
+    await asyncio.gather(*(one.read_head() for _ in range(5)))
+
+    with pytest.raises(HistoryDiverged):
+        await asyncio.wait_for(waiting, 10)
+    assert (one.head.position, one._lost) == (3, 1)  # noqa: SLF001
+
+
 async def test_the_head_is_followed_through_a_restore(
     replicas: tuple[PostgresStore, PostgresStore], postgres: Databases, postgres_dsn: str
 ) -> None:
@@ -97,7 +113,7 @@ async def test_the_head_is_followed_whatever_goes_wrong(
     one, other = replicas
     failed = asyncio.Event()
 
-    def fail(_: object, __: object) -> None:
+    def fail(*_: object) -> None:
         failed.set()
         raise RuntimeError
 

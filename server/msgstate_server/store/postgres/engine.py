@@ -95,9 +95,9 @@ class PostgresStore:
 
     async def read_head(self) -> Head:
         """See `Store`."""
-        before = self._head
+        before, lost = self._head, self._lost
         head = await self._read_end(places.read_head)
-        self._show(head, before)
+        self._show(head, before, lost)
         return head
 
     async def _read_end(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
@@ -155,12 +155,15 @@ class PostgresStore:
                 return
         await asyncio.sleep(seconds)
 
-    def _show(self, head: Head, before: Head) -> None:
-        """Show a head that was read or committed; `before` is the one that was shown before that began.
+    def _show(self, head: Head, before: Head, lost: int) -> None:
+        """Show a head that was read or committed; before that began `before` was shown, and the end was lost so often.
 
         What was shown then is in what is read later, but for a standby that had not all of it and took over.
         """
         if _is_undone(before, head):
+            if lost != self._lost:
+                # Who read beside this has told of it.
+                return
             _log.error("the log is not what it was", position=head.position, known=before.position)
             self._head = head
             self._lost += 1
@@ -197,11 +200,11 @@ class PostgresStore:
 
     async def _commit(self, submissions: Sequence[Submission]) -> list[list[Outcome]]:
         # Of the time before: another replica's commits may be shown while the answer to this one is on its way.
-        before = self._head
+        before, lost = self._head, self._lost
         written = await self._writer.write(submissions)
         if written.last is not None:
             # Whoever commits holds the head until then: all before it is committed, by whichever replica.
-            self._show(msgspec.structs.replace(self._head, **written.last._asdict()), before)
+            self._show(msgspec.structs.replace(self._head, **written.last._asdict()), before, lost)
         return written.outcomes
 
     async def read_recipients(
