@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,10 @@ from msgstate_server.telemetry import configure_logging
 
 _COLLECTED_OBJECTS: Final = 20_000
 """Objects more than before, beyond which the collector looks at the young ones."""
+
+_TURN_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter from the others: the one that commits asks for it a dozen times a commit, and
+who made the calls waits for it meanwhile."""
 
 _log = structlog.get_logger("msgstate.cli")
 
@@ -53,6 +58,7 @@ async def _serve(settings: Settings) -> None:
     # sixteenth of the time of a busy server.
     gc.freeze()
     gc.set_threshold(_COLLECTED_OBJECTS)
+    sys.setswitchinterval(_TURN_SECONDS)
     with stop_on_signals() as stop:
         service = Service(settings)
         await service.start()
