@@ -25,7 +25,7 @@ import grpc
 from msgstate.v1 import event_service_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain.limits import FILTER_BYTES
-from tests.bench.measuring import serve, started
+from tests.bench.processes import serve, started
 from tests.bench.workload import event, message_id
 
 _CHANNELS: Final = 10
@@ -142,8 +142,8 @@ async def measure(address: str, pid: int, load: Load) -> tuple[int, int]:
 
 def run(load: Load) -> tuple[int, int]:
     """Measure one load against a server of its own."""
-    with tempfile.TemporaryDirectory() as folder, started(*serve(Path(folder) / "stalled.db")) as (address, pid):
-        return asyncio.run(measure(address, pid, load))
+    with tempfile.TemporaryDirectory() as folder, started(*serve(Path(folder) / "stalled.db")) as server:
+        return asyncio.run(measure(server.grpc, server.pid, load))
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """What SQLite itself allows: the rows of a finished file, written again with `executemany`, one thread, no decoding.
 
-`straight_sqlite SOURCE TARGET` prints the seconds as JSON. The batches and the final file are the same, row by row.
+`straight_sqlite SOURCE FOLDER REPEATS` writes so many files, and prints the seconds of each as JSON. The batches and
+the final files are the same, row by row.
 """
 
 import asyncio
@@ -101,11 +102,14 @@ def require_equal(source: Path, target: Path) -> None:
 
 
 def main() -> None:
-    """Write the rows of one file straight into another."""
-    source, target = Path(sys.argv[1]), Path(sys.argv[2])
+    """Write the rows of one file straight into others."""
+    source, folder, repeats = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     prepared = asyncio.run(batches(source))
-    seconds = write(target, prepared)
-    require_equal(source, target)
+    seconds = []
+    for repeat in range(repeats):
+        target = folder / f"straight-{repeat}.db"
+        seconds.append(write(target, prepared))
+        require_equal(source, target)
     print(json.dumps({"seconds": seconds}))  # noqa: T201
 
 

@@ -1,0 +1,27 @@
+"""All rows, by the names that `make bench ROW=...` takes."""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from tests.bench.bench import Bench
+from tests.bench.result import Row
+from tests.bench.rows import costs, ingest, reads, replicas
+
+Measure: TypeAlias = Callable[[Bench], list[Row]]
+
+DEFAULT: Final[dict[str, Measure]] = {
+    "ingest-stream": ingest.stream,
+    "ingest-literal": ingest.literal,
+    "ingest-unary": ingest.unary,
+    "webhook": ingest.webhook,
+    "get": reads.get,
+    "batch-get": reads.batch_get,
+    "narrow": ingest.narrow,
+    "publish": ingest.publish,
+    "ready": costs.ready,
+    "stalled": costs.stalled,
+    "costly": costs.costly,
+    **replicas.ROWS,
+}
+ALONE: Final[dict[str, Measure]] = {"ceiling": replicas.ceiling}
+"""Each measured on its own, and only where it is named."""
