@@ -2,12 +2,17 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+import pysqlite3.dbapi2 as sqlite
 
 from tests.bench.processes import Server, peak_bytes, run, serve, started
+
+_TIMES: Final = 10
+"""The store takes in one part of the messages; the other parts are written as copies of it."""
 
 
 class Sizes(NamedTuple):
@@ -21,6 +26,14 @@ class Sizes(NamedTuple):
     watchers: int = 1_000
     shared_events: int = 100_000
     """Written to a PostgreSQL."""
+    page: int = 50
+    far_page: int = 1_000
+    starts: int = 5
+    grown_messages: int = 100_000
+    """Of the smaller store; the larger one has a hundred times as many."""
+    transitions: int = 100
+    posts: int = 3_000
+    paced_calls: int = 800
     watched_events: int = 20_000
     """Written while half of the watchers never read."""
 
@@ -39,7 +52,7 @@ class Bench:
     def filled(self) -> Path:
         """A file of so many messages, each with one event; it is read, and not written."""
         file = self.folder / "filled.db"
-        run("loads.fill", str(file), str(self.sizes.messages))
+        run("loads.fill", str(file), str(self.sizes.messages // _TIMES), "1", str(_TIMES))
         return file
 
     def copy_of_filled(self, name: str) -> Path:
@@ -52,3 +65,10 @@ class Bench:
         with started(*serve(store)) as server:
             yield server
             self.peaks[store.name] = max(self.peaks.get(store.name, 0), peak_bytes(server.pid))
+
+
+def position(file: Path) -> int:
+    """Where the log of a file that is served stands."""
+    with closing(sqlite.connect(f"file:{file}?mode=ro", uri=True)) as connection:
+        found: int = connection.execute("SELECT position FROM head").fetchone()[0]
+    return found

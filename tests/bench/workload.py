@@ -16,6 +16,8 @@ CAMPAIGN: Final = "campaign@mail.example.com"
 ADDRESS: Final = "busy@example.com"
 OTHER_PROVIDER: Final = "acme"
 """What is one in so many of a filled file: see `fill`."""
+NEW: Final = 1_200_000_000
+"""Events of this number and more are about messages that no filled file has."""
 WATCH_BATCH: Final = 200
 """Transitions in a response of a watch that catches up: so many always fit."""
 _SPREAD: Final = 3_000
@@ -61,25 +63,26 @@ def messages(events: int) -> int:
     return blocks * _SPREAD + min(within, _SPREAD)
 
 
-def publish_requests(events: int, batch: int = BATCH) -> list[bytes]:
+def publish_requests(events: int, first: int = 0, batch: int = BATCH) -> list[bytes]:
     """The whole workload as encoded requests, so that the load costs as little as it can."""
     return [
         event_service_pb2.PublishEventsRequest(events=events_of).SerializeToString()
-        for events_of in _batches(events, batch)
+        for events_of in _batches(first, events, batch)
     ]
 
 
-def stream_requests(events: int) -> list[bytes]:
-    """The same as messages of one stream."""
-    return [
+def stream_requests(events: int, first: int = 0) -> Iterator[bytes]:
+    """The same as messages of one stream, each made when it is asked for."""
+    return (
         event_service_pb2.StreamEventsRequest(batch_id=number, events=batch).SerializeToString()
-        for number, batch in enumerate(_batches(events, BATCH))
-    ]
+        for number, batch in enumerate(_batches(first, events, BATCH))
+    )
 
 
-def _batches(events: int, batch: int) -> Iterator[list[event_pb2.Event]]:
-    for start in range(0, events, batch):
-        yield [event(number) for number in range(start, min(start + batch, events))]
+def _batches(first: int, events: int, batch: int) -> Iterator[list[event_pb2.Event]]:
+    end = first + events
+    for start in range(first, end, batch):
+        yield [event(number) for number in range(start, min(start + batch, end))]
 
 
 def post(number: int, address: str) -> bytes:

@@ -13,7 +13,7 @@ from transitions import Machine
 
 from msgstate.v1 import event_pb2, event_service_pb2
 from msgstate_server.rpc.context import Context
-from tests.bench.limits.bare_server import run, unary
+from tests.bench.limits.serving import serve, unary
 
 _STATES: Final = ["new", "queued", "sent", "errored", "suppressed", "delivered", "engaged", "failed"]
 _REACHED: Final = {
@@ -77,7 +77,7 @@ class Literal:
 def main() -> None:
     """Serve until killed."""
     types = event_service_pb2.PublishEventsRequest, event_service_pb2.PublishEventsResponse
-    asyncio.run(run("EventService", {"PublishEvents": unary(Literal(sys.argv[1]).publish, *types)}))
+    asyncio.run(serve(("EventService", {"PublishEvents": unary(Literal(sys.argv[1]).publish, *types)})))
 
 
 if __name__ == "__main__":

@@ -88,6 +88,7 @@ class Connection(asyncio.Protocol):
                 self._answer(_SETTINGS, b"")
             elif kind == _GOAWAY:
                 raise ConnectionError(f"the server sends nothing more: {data[start + _HEAD + 8 : after]!r}")
+            self.last = (kind, flags, data[start + _HEAD : after][:400])
             if kind == _RST_STREAM or (kind in (_DATA, _HEADERS) and flags & _END_STREAM):
                 self._end(stream)
             start = after

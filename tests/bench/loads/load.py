@@ -1,8 +1,9 @@
-"""A load generator, as a process of its own: `load KIND ADDRESSES COUNT IN_FLIGHT [MESSAGES]`.
+"""A load generator, as a process of its own: `load KIND ADDRESSES COUNT IN_FLIGHT [MESSAGES | FIRST]`.
 
 The kinds are publish, stream, unary, webhook, get, batch-get and catch-up, which reads so many transitions. Calls of
-`publish`, so many in flight, go to each of the addresses, which are separated by commas. It prints the seconds that all
-of it took and, of calls that have one answer, the 99th percentile, as JSON.
+`publish`, so many in flight, go to each of the addresses, which are separated by commas. Look-ups are of so many
+messages, and a stream begins with an event. It prints the seconds that all of it took and, of calls that have one
+answer, the 99th percentile, as JSON.
 """
 
 import asyncio
@@ -19,10 +20,10 @@ from msgstate.v1 import message_status_service_pb2 as pb
 from tests.bench.loads import http1, http2
 from tests.bench.workload import WATCH_BATCH, batch_gets, gets, post, publish_requests, stream_requests
 
-_PUBLISH: Final = "/msgstate.v1.EventService/PublishEvents"
-_STREAM: Final = "/msgstate.v1.EventService/StreamEvents"
-_GET: Final = "/msgstate.v1.MessageStatusService/GetMessageStatus"
-_BATCH_GET: Final = "/msgstate.v1.MessageStatusService/BatchGetMessageStatuses"
+PUBLISH: Final = "/msgstate.v1.EventService/PublishEvents"
+STREAM: Final = "/msgstate.v1.EventService/StreamEvents"
+GET: Final = "/msgstate.v1.MessageStatusService/GetMessageStatus"
+BATCH_GET: Final = "/msgstate.v1.MessageStatusService/BatchGetMessageStatuses"
 WATCH: Final = "/msgstate.v1.MessageStatusService/WatchTransitions"
 _CONNECTIONS: Final = 4
 _WARM_CALLS: Final = 100
@@ -72,7 +73,7 @@ async def stream(address: str, requests: Sequence[bytes]) -> Measured:
     """Send all batches over one stream, as fast as flow control allows; seconds until the last acknowledgement."""
     async with grpc.aio.insecure_channel(address) as channel:
         await channel.channel_ready()
-        method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(_STREAM)
+        method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
         started = time.perf_counter()
         acknowledged = 0
         async for _ in method(iter(requests)):
@@ -89,9 +90,13 @@ async def catch_up(address: str, count: int) -> Measured:
 
     def receive(message: bytes | None) -> None:
         nonlocal told
-        assert message is not None, "the watch ended"
+        if done.done():
+            return
+        if message is None:
+            done.set_exception(ConnectionError("the watch ended"))
+            return
         told += len(pb.WatchTransitionsResponse.FromString(message).transitions)
-        if told >= count and not done.done():
+        if told >= count:
             done.set_result(loop.time())
 
     connection = await http2.connect(address)
@@ -115,20 +120,20 @@ def _measured(seconds: float, latencies: Sequence[float]) -> Measured:
 def main() -> None:
     """Run one load."""
     kind, address = sys.argv[1:3]
-    count, in_flight, messages = (int(number) for number in [*sys.argv[3:], "1"][:3])
+    count, in_flight, of = (int(number) for number in [*sys.argv[3:], "0"][:3])
     match kind:
         case "publish":
-            measured = large_calls(address, _PUBLISH, publish_requests(count), in_flight)
+            measured = large_calls(address, PUBLISH, publish_requests(count), in_flight)
         case "stream":
-            measured = stream(address, stream_requests(count))
+            measured = stream(address, list(stream_requests(count, of)))
         case "unary":
-            measured = small_calls(address, _PUBLISH, publish_requests(count, 1), in_flight)
+            measured = small_calls(address, PUBLISH, publish_requests(count, batch=1), in_flight)
         case "webhook":
             measured = posts(address, [post(number, address) for number in range(count)], in_flight)
         case "get":
-            measured = small_calls(address, _GET, gets(count, messages), in_flight)
+            measured = small_calls(address, GET, gets(count, of), in_flight)
         case "batch-get":
-            measured = large_calls(address, _BATCH_GET, batch_gets(count, messages), in_flight)
+            measured = large_calls(address, BATCH_GET, batch_gets(count, of), in_flight)
         case "catch-up":
             measured = catch_up(address, count)
         case _:

@@ -14,7 +14,7 @@ from tests.bench.result import Kind, Row, Sample, Target
 from tests.bench.workload import messages
 from tests.postgres.server import PostgresServer
 
-_POSTS: Final = 500
+_POSTS: Final = 250
 _PACE: Final = 50
 
 
