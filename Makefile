@@ -48,8 +48,8 @@ verify: dev-environment generate-environment ## Prove that what is generated is 
 compat: dev-environment ## Test the client with the oldest and the newest libraries that it admits
 	@sh scripts/compat.sh
 
-bench: dev-environment ## Measure (ROW=name: one row of the table)
-	@.venv/bin/python -m tests.bench $(ROW)
+bench: dev-environment ## Measure (ROW=name: one row of the table; WRITE=1: keep it in docs/, as a run of all rows is)
+	@.venv/bin/python -m tests.bench $(ROW) $(if $(filter 1,$(WRITE)),--write)
 
 soak: dev-environment fuzz-environment ## Prove it under faults, power cuts and bad input (MINUTES=10 SEED=1)
 	@.venv/bin/python -m tests.robustness.soak $(or $(MINUTES),10) $(SEED)

@@ -5,7 +5,6 @@ from typing import TypeVar
 
 import pytest
 
-collect_ignore = ["bench"]
 # The tests of the client also run where only the client is installed.
 pytest_plugins = ["tests.postgres.fixture"] if find_spec("asyncpg") else []
 

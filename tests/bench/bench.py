@@ -34,7 +34,7 @@ class Sizes(NamedTuple):
     transitions: int = 100
     posts: int = 3_000
     paced_calls: int = 800
-    watched_events: int = 20_000
+    watched_events: int = 10_000
     """Written while half of the watchers never read."""
 
 

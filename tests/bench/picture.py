@@ -50,7 +50,7 @@ def _mark(power: int, height: int) -> str:
     colour, name = ("#1f2328", "target") if power == 0 else ("#d8dee4", f"{2.0**power:g}x")
     return (
         f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP - 8}" y2="{height - 12}" stroke="{colour}"/>'
-        f'<text class="middle" x="{x:.1f}" y="{_TOP - 14}">{name}</text>'
+        f'<text class="middle" x="{x:.1f}" y="{_TOP - 18}">{name}</text>'
     )
 
 

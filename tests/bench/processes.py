@@ -16,6 +16,7 @@ from tests.bench.result import Sample
 CREDENTIALS: Final = "hook:secret"
 """What lets a webhook in at a server that is started here."""
 _CONFIG: Final = Path(__file__).with_name("webhooks.toml")
+_STOP_SECONDS: Final = 20.0
 _STARTING: Final = re.compile(r"grpc=(?P<grpc>\S+) http=(?P<http>\S+)|^(?P<port>\d+)$")
 
 
@@ -30,16 +31,18 @@ class Server(NamedTuple):
 @contextmanager
 def started(*command: str) -> Iterator[Server]:
     """A server process, from its first line, which says where it is, to the end of the block."""
-    process = subprocess.Popen([sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert process.stdout is not None
-        found = _STARTING.search(process.stdout.readline())
-        assert found is not None, f"it does not start: {' '.join(command)}"
-        bare = f"127.0.0.1:{found['port']}"
-        yield Server(found["grpc"] or bare, found["http"] or bare, process.pid)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+    with subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            found = _STARTING.search(process.stdout.readline())
+            assert found is not None, f"it does not start: {' '.join(command)}"
+            bare = f"127.0.0.1:{found['port']}"
+            yield Server(found["grpc"] or bare, found["http"] or bare, process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(_STOP_SECONDS)
 
 
 def serve(store: Path | str) -> tuple[str, ...]:

@@ -1,10 +1,10 @@
-"""What a run found, as it is kept: `docs/bench.json` for programs, `docs/bench.svg` for people."""
+"""What a run found, as it is kept in `docs/`: `bench.json`, and what is made of it, a picture and the end of a page."""
 
 import json
 import os
 import platform
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +13,11 @@ from typing import Any, Final
 import pysqlite3.dbapi2 as sqlite
 
 from tests.bench.picture import draw
-from tests.bench.result import Row
+from tests.bench.result import Kind, Row, Sample, Target
+from tests.bench.table import markdown
 
 FOLDER: Final = Path(__file__).parents[2] / "docs"
+HEADING: Final = "## The last run\n"
 _LIBRARIES: Final = ("grpcio", "protobuf", "msgspec", "uvicorn", "starlette", "sqlite-utils", "transitions")
 
 
@@ -48,6 +50,35 @@ def write(rows: Sequence[Row], folder: Path = FOLDER) -> None:
     found = as_json(rows)
     (folder / "bench.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / "bench.svg").write_text(draw(rows, str(found["machine"]["date"])), encoding="utf-8")
+    page = folder / "performance.md"
+    page.write_text(page.read_text(encoding="utf-8").partition(HEADING)[0] + section(found), encoding="utf-8")
+
+
+def section(found: Mapping[str, Any]) -> str:
+    """The section that ends docs/performance.md: where and when it was measured, the picture and the table."""
+    at = found["machine"]
+    where = (
+        f"{at['date']}, {at['processor']}, {at['cores']} cores, Python {at['python']}, SQLite {at['sqlite']}, "
+        f"grpcio {at['libraries']['grpcio']}"
+    )
+    picture = "![How much of its target each row reaches; the table below has the same figures](bench.svg)"
+    return f"{HEADING}\n{where}.\n\n{picture}\n\n{markdown(read(found))}\n"
+
+
+def read(found: Mapping[str, Any]) -> list[Row]:
+    """The rows of what was kept."""
+    return [
+        Row(
+            name=row["name"],
+            unit=row["unit"],
+            target=Target(Kind(row["target"]["is"]), *(row["target"][name] for name in ("value", "aim", "bound"))),
+            ours=[Sample(**sample) for sample in row["samples"]["ours"]],
+            limit=[Sample(**sample) for sample in row["samples"]["limit"]],
+            void=row["void"],
+            details=row["details"],
+        )
+        for row in found["rows"]
+    ]
 
 
 def _row(row: Row) -> dict[str, object]:

@@ -64,14 +64,11 @@ class Row:
     @property
     def compared(self) -> float:
         """What stands against the target: a ratio, a difference or our figure, as the target's kind says."""
-        match self.target.kind, self.limit_figure:
-            case Kind.BOUND, None:
-                return self.figure
-            case Kind.EXCESS, float(limit):
-                return self.figure - limit
-            case Kind.RATE | Kind.COST, float(limit):
-                return self.figure / limit
-        raise ValueError(f"{self.name}: a limit and the kind of target must go together")
+        kind, limit = self.target.kind, self.limit_figure
+        if kind is Kind.BOUND:
+            return self.figure
+        assert limit is not None, f"{self.name} has no limit to be held against"
+        return self.figure - limit if kind is Kind.EXCESS else self.figure / limit
 
     @property
     def reached(self) -> float:

@@ -22,13 +22,12 @@ for name in sys.argv[1:]:
 def libraries(command: list[str]) -> list[str]:
     """What a command of Python imports that is neither ours nor the standard library's."""
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-X", "importtime", *command], stdout=subprocess.PIPE, stderr=errors, text=True
-        )
-        assert process.stdout is not None
-        process.stdout.readline()
-        process.terminate()
-        process.communicate()
+        traced = [sys.executable, "-X", "importtime", *command]
+        with subprocess.Popen(traced, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.terminate()
+            process.communicate()
         errors.seek(0)
         names = dict.fromkeys(_IMPORTED.findall(errors.read()))
     own = (*sys.stdlib_module_names, "msgstate", "msgstate_server", "__main__")

@@ -100,8 +100,10 @@ async def fill(file: Path, messages: int, per_message: int, times: int) -> _Size
     now = time.time_ns() // 1_000 - count * times * _STEP
     store = await SqliteStore.open(file, lambda: now)
     events = list(_events(messages, per_message, now))
-    for start in range(0, len(events), _BATCH):
-        batch = events[start : start + _BATCH]
+    # Also of few events some are committed well before others.
+    size = max(1, min(_BATCH, count // 256))
+    for start in range(0, count, size):
+        batch = events[start : start + size]
         now = batch[-1].received_time
         await store.append([Submission([candidate(event) for event in batch])])
     await store.close()

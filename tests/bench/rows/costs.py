@@ -58,17 +58,13 @@ def stalled(bench: Bench) -> list[Row]:
     The filters of the 500 are all the same, or each is another that matches everything, or each is besides as large as
     it may be: three full lists, of 64 KiB in all.
     """
+    names = {"equal": "stalled", "distinct": "stalled-distinct", "large": "stalled-large"}
+    sizes = (str(bench.sizes.watchers), str(bench.sizes.watched_events))
+    measured = run("loads.stalled_watchers", "live", ",".join(names), *sizes)
     return [
-        _stalled(bench, name, filters)
-        for name, filters in (("stalled", "equal"), ("stalled-distinct", "distinct"), ("stalled-large", "large"))
+        Row(name, "KiB", Target(Kind.BOUND, 256), [Sample(measured[filters]["per_stalled"] / 1024)])
+        for filters, name in names.items()
     ]
-
-
-def _stalled(bench: Bench, name: str, filters: str) -> Row:
-    measured = run(
-        "loads.stalled_watchers", "live", filters, str(bench.sizes.watchers), str(bench.sizes.watched_events)
-    )
-    return Row(name, "KiB", Target(Kind.BOUND, 256), [Sample(measured["per_stalled"] / 1024)])
 
 
 def costly(bench: Bench) -> list[Row]:

@@ -72,24 +72,23 @@ def literal(bench: Bench) -> list[Row]:
 def unary(bench: Bench) -> list[Row]:
     """`PublishEvents` by 64 callers, one event a call, durable."""
     row = Row("ingest-unary", "/s", Target(Kind.RATE, 0.6, 0.8))
-    for repeat in range(bench.sizes.repeats):
-        with (
-            bench.server(bench.folder / f"unary-{repeat}.db") as server,
-            started(*bare("bare_server", "empty")) as limit,
-        ):
-            row.ours.append(load(server.grpc, server.pid, "unary", bench.sizes.calls, _CALLERS))
-            row.limit.append(load(limit.grpc, limit.pid, "unary", bench.sizes.calls, _CALLERS))
-    return [row]
+    return [_beside_empty(bench, row, "unary", bare("bare_server", "empty"))]
 
 
 def webhook(bench: Bench) -> list[Row]:
     """One event a POST over 64 connections, credentials checked, durable, raw body kept."""
     row = Row("webhook", "/s", Target(Kind.RATE, 0.5, 0.7))
+    return [_beside_empty(bench, row, "webhook", bare("empty_webhook"))]
+
+
+def _beside_empty(bench: Bench, row: Row, kind: str, empty: tuple[str, ...]) -> Row:
+    """One event a call, beside the same calls to a handler that does nothing."""
     for repeat in range(bench.sizes.repeats):
-        with bench.server(bench.folder / f"webhook-{repeat}.db") as server, started(*bare("empty_webhook")) as limit:
-            row.ours.append(load(server.http, server.pid, "webhook", bench.sizes.calls, _CALLERS))
-            row.limit.append(load(limit.http, limit.pid, "webhook", bench.sizes.calls, _CALLERS))
-    return [row]
+        with bench.server(bench.folder / f"{row.name}-{repeat}.db") as server, started(*empty) as limit:
+            for each, samples in ((server, row.ours), (limit, row.limit)):
+                address = each.http if kind == "webhook" else each.grpc
+                samples.append(load(address, each.pid, kind, bench.sizes.calls, _CALLERS))
+    return row
 
 
 def narrow(bench: Bench) -> list[Row]:

@@ -14,7 +14,6 @@ from tests.bench.result import Kind, Row, Sample, Target
 from tests.bench.workload import messages
 from tests.postgres.server import PostgresServer
 
-_POSTS: Final = 250
 _PACE: Final = 50
 
 
@@ -95,7 +94,7 @@ def hop(bench: Bench) -> list[Row]:
         for repeat in range(bench.sizes.repeats):
             url = server.create_database(f"hop{repeat}")
             with started(*serve(url)) as posted, started(*serve(url)) as watched:
-                measured = run("loads.end_to_end", posted.http, watched.grpc, str(_POSTS), str(_PACE))
+                measured = run("loads.end_to_end", posted.http, watched.grpc, str(bench.sizes.posts // 12), str(_PACE))
             row.ours.append(Sample(measured["p50"] * 1_000))
     return [row]
 
