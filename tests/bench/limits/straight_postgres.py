@@ -1,7 +1,7 @@
 """What PostgreSQL itself allows: the rows of a finished log, written again with asyncpg, on one connection.
 
-`straight_postgres SOURCE TARGET` takes two databases, of which the second has the schema and no rows, and prints the
-seconds as JSON. The batches are of 500 rows, a transaction each; the rows in the end are the same.
+`straight_postgres SOURCE TARGET...` takes databases, of which all but the first have the schema and no rows, and prints
+the seconds of each as JSON. The batches are of 500 rows, a transaction each; the rows in the end are the same.
 """
 
 import asyncio
@@ -103,10 +103,13 @@ async def require_equal(source: str, target: str) -> None:
 
 
 async def main() -> None:
-    """Write the rows of one database straight into another."""
-    source, target = sys.argv[1:3]
-    seconds = await write(target, await batches(source))
-    await require_equal(source, target)
+    """Write the rows of one database straight into others."""
+    source, *targets = sys.argv[1:]
+    prepared = await batches(source)
+    seconds = []
+    for target in targets:
+        seconds.append(await write(target, prepared))
+        await require_equal(source, target)
     print(json.dumps({"seconds": seconds}))  # noqa: T201
 
 

@@ -5,8 +5,8 @@ about 1 KiB are published, of 500 messages. `live` ones are there before the eve
 after half of them. All their filters match everything: they are all empty (`equal`), or each is another (`distinct`),
 or each is another that has three full lists, 64 KiB in all (`large`). The two halves have ten channels each, every one
 a connection of its own, since the calls of a connection share its flow control.
-Several kinds are separated by commas. Prints as JSON, of each kind, the resident bytes of the server's process before and
-after, and after the same without the stalled half; and the difference of these two for each of them.
+Several kinds are separated by commas. Prints as JSON, of each kind, the resident bytes of the server's process before
+and after, and after the same without the stalled half; and the difference of these two for each of them.
 """
 
 import asyncio

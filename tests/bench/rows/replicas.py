@@ -38,16 +38,16 @@ def _ingest(replicas: int) -> Callable[[Bench], list[Row]]:
         events = bench.sizes.shared_events
         with _postgres() as server:
             for repeat in range(bench.sizes.repeats):
-                ours, straight = (server.create_database(f"{kind}{repeat}") for kind in ("ours", "straight"))
+                ours = server.create_database(f"ours{repeat}")
                 with ExitStack() as opened:
                     running = [opened.enter_context(started(*serve(ours))) for _ in range(replicas)]
                     addresses = ",".join(each.grpc for each in running)
                     row.ours.append(load(addresses, running[0].pid, "publish", events, 4))
-                PostgresUpkeep(straight).migrate()
-                measured = run("limits.straight_postgres", ours, straight)
-                row.limit.append(Sample(events / measured["seconds"]))
-                for name in ("ours", "straight"):
-                    server.drop_database(f"{name}{repeat}")
+            straight = [server.create_database(f"straight{repeat}") for repeat in range(bench.sizes.repeats)]
+            for url in straight:
+                PostgresUpkeep(url).migrate()
+            measured = run("limits.straight_postgres", ours, *straight)
+            row.limit = [Sample(events / seconds) for seconds in measured["seconds"]]
         return [row]
 
     ingest.__doc__ = f"`PublishEvents` to {replicas} servers on one PostgreSQL, beside its rows written straight."
