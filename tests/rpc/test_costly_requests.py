@@ -1,5 +1,6 @@
 """Requests that are made to take long: one client must not hold up the others."""
 
+import asyncio
 from collections.abc import Awaitable
 
 import grpc
@@ -53,14 +54,31 @@ def test_of_a_filter_of_millions_of_values_the_number_alone_is_told() -> None:
     assert len(refused.value.violations) == 1
 
 
-def test_of_a_list_that_is_too_long_only_the_first_are_looked_at() -> None:
+async def test_of_a_list_that_is_too_long_only_the_first_are_looked_at() -> None:
     """Aliases and metadata beyond what an event may have make no more violations."""
     bad = event()
     bad.aliases.extend([""] * 300)
     for number in range(300):
         bad.metadata[f"{number}\0"] = ""
 
-    batch = admit_batch(event_service_pb2.PublishEventsRequest(events=[bad]), 0)
+    batch = await admit_batch(event_service_pb2.PublishEventsRequest(events=[bad]), 0)
 
     fields = [violation.field.removeprefix("events[0].") for violation in batch.refused[0]]
     assert fields == ["aliases", *(f"aliases[{index}]" for index in range(16)), *["metadata"] * 3]
+
+
+async def test_others_have_their_turn_while_a_batch_is_looked_at() -> None:
+    """However large a batch, what else waits goes on every 50 events."""
+    turns = 0
+
+    async def take_turns() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    other = asyncio.create_task(take_turns())
+    batch = await admit_batch(event_service_pb2.PublishEventsRequest(events=[event()] * 500), 0)
+    other.cancel()
+    assert len(batch.candidates) == 500
+    assert turns >= 9

@@ -1,5 +1,6 @@
 """What a batch of events over gRPC brings: the same for one call and for a stream."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
@@ -11,6 +12,8 @@ from msgstate_server.domain.validation import Violation
 from msgstate_server.ingest import admit
 from msgstate_server.rpc.conversion import FIELD_OVERHEAD, event_from_proto
 
+_TURN_EVENTS: Final = 50
+"""Events that are looked at before all else has its turn, in about a quarter of a millisecond."""
 _VIOLATIONS_BYTES: Final = RESPONSE_BYTES - 64 * BATCH_EVENTS
 """What the violations of one answer may take beside the rest of it."""
 
@@ -25,12 +28,14 @@ class AdmittedBatch(NamedTuple):
     refused: Refused
 
 
-def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest, received_time: int) -> AdmittedBatch:
+async def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest, received_time: int) -> AdmittedBatch:
     """Check every event by itself; raises `BatchTooLarge` where the batch as a whole is over its limits."""
     _require_within_limits(request)
     candidates: list[Candidate] = []
     refused: dict[int, list[Violation]] = {}
     for index, message in enumerate(request.events):
+        if index % _TURN_EVENTS == _TURN_EVENTS - 1:
+            await asyncio.sleep(0)
         event, found = event_from_proto(message, received_time)
         admitted = admit(event)
         if isinstance(admitted, list):

@@ -30,7 +30,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         self, request: event_service_pb2.PublishEventsRequest, context: Context
     ) -> event_service_pb2.PublishEventsResponse:
         """Publish a batch."""
-        candidates, refused = admit_batch(request, self._clock())
+        candidates, refused = await admit_batch(request, self._clock())
         outcomes = await self._ingest.submit(Submission(candidates), _patience(context)) if candidates else []
         committed = iter(outcomes)
         response = event_service_pb2.PublishEventsResponse(resume_token=Token.at(self._store.head).encode())

@@ -70,7 +70,7 @@ class EventStream:
     async def _read(self) -> None:
         await self._room.acquire()
         async for request in self._requests:
-            candidates, refused = admit_batch(request, self._clock())
+            candidates, refused = await admit_batch(request, self._clock())
             committed = await self._ingest.queue(Submission(candidates)) if candidates else None
             self._taken.put_nowait(_Taken(request.batch_id, refused, committed))
             await self._room.acquire()

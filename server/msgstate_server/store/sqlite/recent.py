@@ -5,8 +5,8 @@ from typing import Final
 
 from msgstate_server.domain.log import LogEntry
 
-KEPT: Final = 4_096
-"""Rows kept at least, of those that were written since the start: two commits of the largest size."""
+KEPT: Final = 2_048
+"""Rows kept at least, of those that were written since the start: a commit of the usual size."""
 
 
 class RecentLog:
