@@ -6,7 +6,12 @@ from typing import Final
 
 from tests.robustness.history import Finding
 
-_DISK: Final = ("the database cannot be written", "the database cannot be read", "the end of the log cannot be read")
+_DISK: Final = (
+    "the database cannot be written",
+    "the database cannot be read",
+    "the end of the log cannot be read",
+    "the store cannot be reached: not ready until it can",
+)
 """What a server may say where a disk fails, or its database is away."""
 _CLIENT_LEFT: Final = re.compile(
     r"^ERROR:grpc\._cython\.cygrpc:ExecuteBatchError raised.*?^grpc\._cython\.cygrpc\.ExecuteBatchError[^\n]*$",

@@ -325,6 +325,7 @@ def test_unknown_outcome_asks_for_nothing() -> None:
 def test_log_of_a_server_shows_its_faults() -> None:
     """What a server logs as an error is a finding, unless a failing disk or a lost client explains it."""
     log = """{"event": "the database cannot be written", "level": "error"}
+{"event": "the store cannot be reached: not ready until it can", "level": "error"}
 {"event": "a call failed", "level": "error"}
 {"event": "stopped", "level": "info"}
 ERROR:grpc._cython.cygrpc:ExecuteBatchError raised in core by servicer method [/msgstate.v1.MessageStatusService/...]
