@@ -106,6 +106,14 @@ class Decision(NamedTuple):
     aliases: list[tuple[int, str]]
     """New aliases, each with the number of the recipient it points at."""
 
+    def payloads(self, submissions: Sequence[Submission]) -> dict[int, Payload]:
+        """The bodies that brought a new event, by the index of their submission."""
+        return {
+            appended.submission: payload
+            for appended in self.appended
+            if (payload := submissions[appended.submission].payload) is not None
+        }
+
 
 def decide(
     submissions: Sequence[Submission],

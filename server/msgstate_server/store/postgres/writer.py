@@ -7,7 +7,6 @@ thing sent.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from itertools import islice
 from operator import attrgetter, itemgetter
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -25,6 +24,7 @@ from msgstate_server.domain.decision import (
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import Identity, address_hash, alias_hash
 from msgstate_server.failpoints import failpoint
+from msgstate_server.store.latest import keep_latest
 from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_from_row, status_row
@@ -161,8 +161,7 @@ class Writer:
     def _remember(self, identities: Iterable[Identity]) -> None:
         """They are there now; those that were there the longest make room."""
         self._recent |= dict.fromkeys(identities)
-        for identity in list(islice(self._recent, max(0, len(self._recent) - _RECENT_RECIPIENTS))):
-            del self._recent[identity]
+        keep_latest(self._recent, _RECENT_RECIPIENTS)
 
     async def _append(
         self,
@@ -228,11 +227,7 @@ async def _write_bodies(
 ) -> dict[int, int]:
     """Keep the bodies that brought a new event, and what is not understood; a body's id by its submission's index."""
     await _write_quarantine(connection, submissions)
-    kept = {
-        appended.submission: payload
-        for appended in decision.appended
-        if (payload := submissions[appended.submission].payload) is not None
-    }
+    kept = decision.payloads(submissions)
     if not kept:
         return {}
     rows = [

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -19,6 +18,7 @@ from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
+from msgstate_server.store.latest import keep_latest
 from msgstate_server.store.protocol import Step
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_row
 from msgstate_server.store.sqlite.bulk import write_rows
@@ -182,8 +182,7 @@ class Writer:
                 self._recent[identity] = stored
             else:
                 self._recent.pop(identity, None)
-        for identity in list(islice(self._recent, max(0, len(self._recent) - RECENT_STATUSES))):
-            del self._recent[identity]
+        keep_latest(self._recent, RECENT_STATUSES)
 
     def _drop(self, identities: Iterable[Identity]) -> None:
         """Have them read again: in the file they are not what they were."""
@@ -204,11 +203,7 @@ class Writer:
 
     def _write_payloads(self, submissions: Sequence[Submission], decision: Decision) -> dict[int, int]:
         """Keep the bodies that brought a new event; the payload's id by the submission's index."""
-        kept = {
-            appended.submission: payload
-            for appended in decision.appended
-            if (payload := submissions[appended.submission].payload) is not None
-        }
+        kept = decision.payloads(submissions)
         if not kept:
             return {}
         (first,) = self._connection.execute(SQL["next_payload_id"]).fetchone()
