@@ -10,12 +10,10 @@ import msgspec
 
 from msgstate_server.domain.identity import alias_hash
 from msgstate_server.failpoints import failpoint
+from msgstate_server.store.discarding import discarded
 from msgstate_server.store.postgres.connection import Connection
 from msgstate_server.store.postgres.queries import SQL, execute, row_fingerprint
 from msgstate_server.store.protocol import Step
-
-_BODY_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of bodies after which a step deletes no more."""
 
 _aliases: Final = msgspec.json.Decoder(list[str])
 
@@ -81,17 +79,8 @@ async def forget(connection: Connection, silent_since: int, after: int, limit: i
 async def discard_payloads(connection: Connection, received_before: int, after: int, limit: int) -> Step:
     """See `Store`."""
     failpoint("discard.after_begin")
-    # A replay keeps a body anew that came long ago, so that an old one can be behind any number of younger ones.
     looked_at = await connection.fetch(SQL["look_at_payloads"], after, limit)
-    ids: list[int] = []
-    size, last = 0, after
-    for last, received_time, body_size in looked_at:
-        if received_time < received_before:
-            ids.append(last)
-            size += body_size
-            if size >= _BODY_BYTES:
-                break
+    ids, go_on = discarded(looked_at, received_before, after, limit)
     deleted = await execute(connection, "delete_payloads", ids) if ids else 0
     failpoint("discard.after_payloads")
-    is_end = len(looked_at) < limit and size < _BODY_BYTES
-    return Step(None if is_end else last, deleted)
+    return Step(go_on, deleted)

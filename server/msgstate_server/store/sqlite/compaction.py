@@ -8,6 +8,7 @@ import msgspec
 from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.failpoints import failpoint
+from msgstate_server.store.discarding import discarded
 from msgstate_server.store.protocol import Step
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head
 
@@ -15,9 +16,6 @@ if TYPE_CHECKING:
     import sqlite3 as sqlite
 else:
     import pysqlite3.dbapi2 as sqlite
-
-_BODY_BYTES: Final = 4 * 1024 * 1024
-"""Bytes of bodies after which a step deletes no more: 10 ms of freeing pages."""
 
 
 class _Silent(NamedTuple):
@@ -94,20 +92,11 @@ def forget(connection: sqlite.Connection, silent_since: int, after: int, limit: 
 
 def discard_payloads(connection: sqlite.Connection, received_before: int, after: int, limit: int) -> Step:
     """See `Store`."""
-    # A replay keeps a body anew that came long ago, so that an old one can be behind any number of younger ones.
     looked_at = _payloads.decode(fetch_json(connection, "look_at_payloads", (after, limit)))
-    ids: list[int] = []
-    size, last = 0, after
-    for last, received_time, body_size in looked_at:
-        if received_time < received_before:
-            ids.append(last)
-            size += body_size
-            if size >= _BODY_BYTES:
-                break
+    ids, go_on = discarded(looked_at, received_before, after, limit)
     _delete_payloads(connection, ids)
     failpoint("discard.after_payloads")
-    is_end = len(looked_at) < limit and size < _BODY_BYTES
-    return Step(None if is_end else last, len(ids))
+    return Step(go_on, len(ids))
 
 
 def _delete_payloads(connection: sqlite.Connection, ids: Sequence[int]) -> None:
