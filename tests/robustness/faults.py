@@ -211,8 +211,9 @@ def _spell(network: Network, make: Callable[[Arena], Weather]) -> Fault:
 
 
 def _cut(network: Network) -> Fault:
-    async def cut(_: Arena, replica: Replica) -> None:
-        if not sum(proxy.cut() for proxy in network(replica)):
+    async def cut(arena: Arena, replica: Replica) -> None:
+        # A server that just lost its database may have no connection to it, and comes back.
+        if not await arena.until(lambda: sum(proxy.cut() for proxy in network(replica)) > 0):
             raise NotFired("no connection was there to be cut")
 
     return cut
@@ -238,8 +239,11 @@ def _cut_in_frame(network: Network) -> Fault:
 
 
 async def _end_backends(arena: Arena, _: Replica) -> None:
-    if not await asyncio.to_thread(arena.database.end_backends, arena.chosen):
-        raise NotFired("no server was connected")
+    deadline = now() + arena.patience
+    while not await asyncio.to_thread(arena.database.end_backends, arena.chosen):
+        if now() > deadline:
+            raise NotFired("no server was connected")
+        await asyncio.sleep(0.02)
 
 
 def _spoilt(network: Network, name: str) -> dict[str, Fault]:
