@@ -1,7 +1,11 @@
-"""Group commit: whatever waits while one transaction runs shares the next one, within bounds."""
+"""Group commit: whatever waits while one transaction runs shares the next one, within bounds.
+
+Where callers are many, it also waits a moment for those who were just answered: they come again.
+"""
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from typing import Final, NamedTuple, TypeAlias
 
 import structlog
@@ -17,6 +21,10 @@ GROUP_EVENTS: Final = 2_000
 """Events in one transaction, unless one submission alone has more; raw bodies count too."""
 _BODY_BYTES: Final = 3_200
 """Bytes of a raw body that count as one event."""
+CROWD_EVENTS: Final = 64
+"""Events that share the cost of a commit well enough: it waits for no more."""
+CROWD_SECONDS: Final = 0.002
+"""How long a commit waits at most for those who are expected."""
 ROOM_SECONDS: Final = 5.0
 """How long a caller without a deadline waits for room."""
 
@@ -50,6 +58,8 @@ class Ingest:
         self._draining = asyncio.Event()
         self._work = asyncio.Event()
         self._room = asyncio.Event()
+        self._expected = 0
+        self._crowd = asyncio.Event()
 
     async def submit(self, submission: Submission, timeout: float | None = None) -> list[Outcome]:  # noqa: ASYNC109
         """The outcome of each candidate, in order, once all of the submission is durable.
@@ -73,6 +83,8 @@ class Ingest:
         self._queue.append(_Waiting(submission, committed))
         self._queued += cost
         self._work.set()
+        if self._is_crowd():
+            self._crowd.set()
         return committed
 
     def _is_full(self, cost: int) -> bool:
@@ -98,13 +110,30 @@ class Ingest:
                 await self._work.wait()
                 self._work.clear()
                 while self._queue:
-                    await self._commit(self._take_group())
+                    await self._wait_for_crowd()
+                    group = self._take_group()
+                    await self._commit(group)
+                    # Callers who send one event after the other come again once they are answered: most are waited for.
+                    self._expected = (len(group) + len(self._queue)) * 3 // 4
         finally:
             _fail(list(self._queue), Draining(_CLOSED))
+
+    def _is_crowd(self) -> bool:
+        return len(self._queue) >= self._expected or self._queued >= CROWD_EVENTS or self._draining.is_set()
+
+    async def _wait_for_crowd(self) -> None:
+        """Let as many share the commit as came for the last ones: whoever is alone again has waited once."""
+        if self._is_crowd():
+            return
+        self._crowd.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CROWD_SECONDS):
+                await self._crowd.wait()
 
     def drain(self) -> None:
         """Take no more; `run` ends when all that was taken is committed."""
         self._draining.set()
+        self._crowd.set()
         self._work.set()
         self._room.set()
 

@@ -8,7 +8,7 @@ import pytest
 
 from msgstate_server.domain.decision import Disposition, Outcome, Problem, Submission
 from msgstate_server.domain.errors import Draining, IngestQueueFull, StoreUnavailable
-from msgstate_server.ingest import Ingest
+from msgstate_server.ingest import Ingest, group_commit
 from tests.builders import event, numbered, payload, positions, submission
 from tests.unit.ingest.conftest import CountingStore, running
 
@@ -57,6 +57,92 @@ async def test_concurrent_submissions_share_commits(store: CountingStore) -> Non
         outcomes = await asyncio.gather(first, *tasks)
         assert store.groups == [1, 100]
         assert [position for each in outcomes for position in positions(each)] == list(range(1, 302))
+
+
+async def crowd(store: CountingStore, ingest: Ingest) -> None:
+    """Nine callers are answered, eight of them at once; from then on six are expected."""
+    first = await shut(store, ingest)
+    others = [submitted(ingest, f"other {number}") for number in range(8)]
+    await let_go()
+    store.door.set()
+    await asyncio.gather(first, *others)
+    assert store.groups == [1, 8]
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for a crowd waits for ever."""
+    monkeypatch.setattr(group_commit, "CROWD_SECONDS", 1e6)
+
+
+@pytest.mark.usefixtures("patient")
+async def test_crowd_shares_a_commit(store: CountingStore) -> None:
+    """Most of those who were answered together are waited for."""
+    async with running(store) as ingest, asyncio.timeout(10):
+        await crowd(store, ingest)
+        early = [submitted(ingest, f"m{number}") for number in range(5)]
+        await let_go()
+        assert store.groups == [1, 8]
+        await asyncio.gather(*early, submitted(ingest, "m5"))
+        assert store.groups == [1, 8, 6]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_who_came_meanwhile_is_of_the_crowd(store: CountingStore) -> None:
+    """Those count too who wait already when others are answered: of three, two are expected."""
+    async with running(store, group_events=2) as ingest, asyncio.timeout(10):
+        first = await shut(store, ingest)
+        others = [submitted(ingest, f"m{number}") for number in range(3)]
+        await let_go()
+        store.door.set()
+        await asyncio.gather(first, *others[:2])
+        await let_go()
+        assert store.groups == [1, 2]
+        await asyncio.gather(others[2], submitted(ingest, "second"))
+        assert store.groups == [1, 2, 2]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_enough_events_are_a_crowd(store: CountingStore) -> None:
+    """A batch is worth a commit by itself."""
+    async with running(store) as ingest, asyncio.timeout(10):
+        await crowd(store, ingest)
+        await submitted(ingest, "batch", group_commit.CROWD_EVENTS)
+        assert store.groups == [1, 8, 1]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_drain_waits_for_no_crowd(store: CountingStore) -> None:
+    """Who waits for company is committed when the service stops."""
+    async with running(store) as ingest, asyncio.timeout(10):
+        await crowd(store, ingest)
+        alone = submitted(ingest, "alone")
+        await let_go()
+        ingest.drain()
+        assert len(await alone) == 1
+
+
+@pytest.mark.usefixtures("patient")
+async def test_last_one_waits_for_no_crowd(store: CountingStore) -> None:
+    """Nobody comes any more once the service stops: whoever is left behind a full group is committed."""
+    async with running(store, group_events=2) as ingest, asyncio.timeout(10):
+        first = await shut(store, ingest)
+        others = [submitted(ingest, f"m{number}") for number in range(3)]
+        await let_go()
+        ingest.drain()
+        store.door.set()
+        await asyncio.gather(first, *others)
+        assert store.groups == [1, 2, 1]
+
+
+async def test_who_is_left_of_a_crowd_waits_once(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd that does not come is waited for a moment, and by the next caller not at all."""
+    async with running(store) as ingest, asyncio.timeout(10):
+        await crowd(store, ingest)
+        await submitted(ingest, "left")
+        monkeypatch.setattr(group_commit, "CROWD_SECONDS", 1e6)
+        await submitted(ingest, "alone")
+        assert store.groups == [1, 8, 1, 1]
 
 
 async def test_group_is_bounded(store: CountingStore) -> None:
