@@ -115,7 +115,7 @@ class Watcher:
 
     def _size_page(self, used: int, is_cut: bool) -> None:
         """Read little more than fits into a response, and more again where it was too little."""
-        size = used + used // 4 + 1 if is_cut else 2 * self._page
+        size = used + used // 16 + 4 if is_cut else 2 * self._page
         self._page = min(size, self._pages.most)
 
     def _checkpoint(self) -> Batch:

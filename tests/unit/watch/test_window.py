@@ -273,11 +273,11 @@ async def test_pages_shrink_to_what_fits_and_grow_again(counting: CountingStore)
     async with running(counting) as watches, opened(watches, request(wire=wire, max_batch=1_000)) as stream:
         for _ in range(20):
             await anext(stream)
-        assert {limit for _, limit in counting.reads[1:]} == {12}
+        assert {limit for _, limit in counting.reads[1:]} == {13}
         wire.space = b" "
         while (await anext(stream)).token.position < 700:
             pass
-    assert [limit for _, limit in counting.reads[-3:]] == [96, 192, 384]
+    assert [limit for _, limit in counting.reads[-3:]] == [104, 208, 416]
 
 
 async def test_live_means_that_the_head_is_reached(store: SqliteStore) -> None:
