@@ -152,3 +152,21 @@ async def test_few_among_many_who_got_their_mail(store: Store, states: set[State
     expected = [status for status in await listed(store) if status.state in states]
     assert await listed(store, StatusFilter(states=frozenset(states)), limit=7) == expected
     assert 0 < len(expected) < 300
+
+
+@pytest.mark.parametrize("limit", [30, 1_000])
+async def test_a_message_of_many(store: Store, limit: int) -> None:
+    """Its recipients are listed alike where they lie side by side, far apart, and before thousands of others."""
+    others = [event(message_id=f"m{number}") for number in range(9_000)]
+    campaign = [event(message_id="campaign", recipient=str(number)) for number in range(4_000)]
+    told = [*others[:700], *campaign[:2_500]]
+    for number in range(500):
+        told += [*campaign[2_500 + 3 * number :][:3], *others[700 + 10 * number :][: number % 30 // 3]]
+    told += others[6_000:]
+    told += [event(EventType.BOUNCED, message_id="campaign", recipient=str(number)) for number in range(0, 4_000, 9)]
+    for start in range(0, len(told), 2_000):
+        await append(store, *told[start : start + 2_000])
+    found = await listed(store, StatusFilter(message_id="campaign"), limit)
+    assert [int(status.recipient) for status in found] == [*range(3_999, -1, -1)]
+    failed = await listed(store, StatusFilter(message_id="campaign", states=frozenset({State.FAILED})), limit)
+    assert [int(status.recipient) for status in failed] == [*range(3_996, -1, -9)]

@@ -39,6 +39,9 @@ filters = st.builds(
     updated_before=times,
 )
 
+Known = dict[tuple[str, str, str], RecipientStatus]
+"""Everybody that a store should know, by first appearance."""
+
 
 def matches(status: RecipientStatus, wanted: StatusFilter) -> bool:
     """What the contract says of each field."""
@@ -52,6 +55,16 @@ def matches(status: RecipientStatus, wanted: StatusFilter) -> bool:
     )
 
 
+async def tell(store: Store, known: Known, kind: EventType, about: tuple[str, str, str]) -> None:
+    """Fold an event both in the store and here."""
+    provider, message_id, recipient = about
+    position = (await store.read_head()).position
+    told = event(kind, provider=provider, message_id=message_id, recipient=recipient, event_id=str(position))
+    await append(store, told)
+    (entry,) = await store.read_log(position, 1)
+    known.setdefault(about, RecipientStatus(*about)).apply(told, entry.key, entry.position, entry.commit_time)
+
+
 async def agree(
     engine: Engine, folder: Path, events: list[tuple[EventType, str, str, str, int]], asked: list[StatusFilter]
 ) -> None:
@@ -59,18 +72,10 @@ async def agree(
     clock = Clock()
     store = await engine.open(folder, clock)
     try:
-        known: dict[tuple[str, str, str], RecipientStatus] = {}
-        for number, (kind, provider, message_id, recipient, time) in enumerate(sorted(events, key=lambda row: row[4])):
+        known: Known = {}
+        for kind, provider, message_id, recipient, time in sorted(events, key=lambda row: row[4]):
             clock.now = NOW + time * SECOND
-            given_event = event(
-                kind, provider=provider, message_id=message_id, recipient=recipient, event_id=str(number)
-            )
-            await append(store, given_event)
-            (entry,) = await store.read_log(number, 1)
-            status = known.setdefault(
-                (provider, message_id, recipient), RecipientStatus(provider, message_id, recipient)
-            )
-            status.apply(given_event, entry.key, entry.position, clock.now)
+            await tell(store, known, kind, (provider, message_id, recipient))
         for limit, wanted in enumerate(asked, 1):
             assert await listed(store, wanted, limit) == [
                 status for status in reversed(known.values()) if matches(status, wanted)
@@ -104,4 +109,7 @@ def test_lists_agree_with_a_plain_loop(
     with pytest.MonkeyPatch.context() as patched:
         for engines_own in (listing, lookups):
             patched.setattr(engines_own, "SCAN", scan)
+        # So that a message of few counts as one of many, of whom some lie close together.
+        patched.setattr(listing, "MANY", 1)
+        patched.setattr(listing, "SPREAD", 25)
         asyncio.run(agree(engine, tmp_path_factory.mktemp("list"), events, asked))

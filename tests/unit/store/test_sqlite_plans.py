@@ -10,18 +10,21 @@ MESSAGE_INDEX = "COVERING INDEX sqlite_autoindex_recipient_status_1 (message_has
 ADDRESS_INDEX = "COVERING INDEX recipient_status_by_address (address_hash=? AND rowid<?)"
 UNDELIVERED_INDEX = "COVERING INDEX recipient_status_undelivered (id<?)"
 LIST_VALUES = {
+    "first": 1,
     "before": 9,
     "scan": 9,
     "limit": 9,
     "message_hash": 1,
     "address_hash": 1,
     "evidences": "[1]",
-    "providers": '["acme"]',
+    "provider": "acme",
+    "providers": '["acme", "other"]',
     "message_id": "m",
     "recipient": "a",
     "updated_after": 1,
     "updated_before": 1,
 }
+CAMPAIGN_VALUES = {"many": 9, "spread": 9, "message_hash": 1, "before": 9}
 
 
 SORT, GROUP, DISTINCT = ("USE TEMP B-TREE FOR " + purpose for purpose in ("ORDER BY", "GROUP BY", "DISTINCT"))
@@ -48,7 +51,6 @@ async def plan(store: SqliteStore, sql: str, values: dict[str, object] | tuple[o
 @pytest.mark.parametrize(
     ("candidates", "found_by"),
     [
-        ("candidates", ["INTEGER PRIMARY KEY (rowid<?)"]),
         ("candidates_undelivered", [UNDELIVERED_INDEX]),
         # The index goes by hash, so that the numbers of one message's recipients are sorted: numbers alone.
         ("candidates_of_message", [MESSAGE_INDEX, SORT]),
@@ -62,10 +64,18 @@ async def test_lists_read_the_rows_of_candidates_alone(
     """Candidates come from an index alone, and only rows of candidates are read, until the page is full."""
     await append(store, *numbered(500))
     part = SQL[candidates].removesuffix(";")
-    page = await plan(store, SQL["list_recipients"].replace(":candidates", part), LIST_VALUES)
+    listed = SQL["list_candidates"].replace(":candidates", part).replace(":matches", SQL["matches"])
+    page = await plan(store, listed, LIST_VALUES)
     assert page == [*found_by, ROW]
     last = await plan(store, SQL["last_candidate"].replace(":candidates", part), LIST_VALUES)
     assert last == found_by
+
+
+async def test_lists_read_the_rows_of_a_block_as_they_lie(store: SqliteStore) -> None:
+    """Without an index each row is read where the one before it ended, and none is looked up."""
+    await append(store, *numbered(500))
+    page = await plan(store, SQL["list_block"].replace(":matches", SQL["matches"]), LIST_VALUES)
+    assert page == ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +100,8 @@ async def test_lists_read_the_rows_of_candidates_alone(
         ("read_recipient_history", (1, 1, "acme", "m", "a", 0, 5), [RECIPIENT, EVENTS, SORT, ROW, ROW]),
         ("read_log", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)", ROW]),
         ("read_entry", (1,), [ROW, ROW]),
+        ("last_before", (9,), ["INTEGER PRIMARY KEY (rowid<?)"]),
+        ("is_campaign", CAMPAIGN_VALUES, ["SCAN CONSTANT ROW", f"COVERING {MESSAGE}", "INTEGER PRIMARY KEY (rowid<?)"]),
         ("last_quarantined", (9, 9), ["INTEGER PRIMARY KEY (rowid<?)"]),
         ("list_quarantine", (9, 1, "acme", 0, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
         # What retention looks at and deletes.
@@ -109,7 +121,7 @@ async def test_lists_read_the_rows_of_candidates_alone(
     ],
 )
 async def test_look_ups_find_by_an_index_and_sort_little(
-    store: SqliteStore, name: str, values: tuple[object, ...], found_by: list[str]
+    store: SqliteStore, name: str, values: dict[str, object] | tuple[object, ...], found_by: list[str]
 ) -> None:
     """No statement walks over a table, and none sorts where an index has the order."""
     await append(store, *numbered(500))

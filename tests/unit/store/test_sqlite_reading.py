@@ -1,19 +1,21 @@
 """How SQLite reads beside other things: a long read keeps nobody waiting, and a page is one view of the store."""
 
 import asyncio
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from msgstate_server.domain.errors import StoreUnavailable
+from msgstate_server.domain.events import EventType
+from msgstate_server.domain.states import State
 from msgstate_server.store.protocol import MessageKey, StatusFilter
 from msgstate_server.store.sqlite import SqliteStore, listing, messages
 from msgstate_server.store.sqlite.connection import open_for_reading
 from msgstate_server.store.sqlite.queries import SQL
 from msgstate_server.store.sqlite.recent import RecentLog
-from tests.builders import append, event, numbered, submission
+from tests.builders import NOW, SECOND, Clock, append, event, numbered, submission
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -88,7 +90,8 @@ class Interrupted:
 async def test_a_page_is_one_view(store: SqliteStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A commit while a page is read, between its statements, brings no recipient onto two pages."""
     monkeypatch.setattr(listing, "SCAN", 10)
-    await append(store, *numbered(40))
+    await append(store, *(event(message_id=f"m{number}") for number in range(40)))
+    on_the_way = StatusFilter(states=frozenset({State.SENT}))
     new = iter(range(1_000))
 
     def commit() -> None:
@@ -99,7 +102,7 @@ async def test_a_page_is_one_view(store: SqliteStore, monkeypatch: pytest.Monkey
     with closing(open_for_reading(store.path)) as connection:
         reading: Any = Interrupted(connection, SQL["last_candidate"].split("(", 1)[0], commit)
         while True:
-            page = listing.list_recipients(reading, StatusFilter(), before, 100)
+            page = listing.list_recipients(reading, on_the_way, before, 100)
             found += [stored.status.message_id for stored in page.statuses]
             before = page.next
             if before is None:
@@ -107,19 +110,26 @@ async def test_a_page_is_one_view(store: SqliteStore, monkeypatch: pytest.Monkey
     assert found == [f"m{number}" for number in range(39, -1, -1)]
 
 
-def steps(connection: sqlite.Connection, ask: Ask, keys: list[MessageKey]) -> int:
-    """The thousands of steps that SQLite takes to answer."""
-    taken = 0
+@contextmanager
+def counted(connection: sqlite.Connection) -> Iterator[list[int]]:
+    """The thousands of steps that SQLite takes until the block ends, as the one number of a list."""
+    taken = [0]
 
     def count() -> int:
-        nonlocal taken
-        taken += 1
+        taken[0] += 1
         return 0
 
     connection.set_progress_handler(count, 1_000)
-    for part in messages.parts(keys):
-        ask(connection, part, 6)
-    return taken
+    yield taken
+    connection.set_progress_handler(None, 0)
+
+
+def steps(connection: sqlite.Connection, ask: Ask, keys: list[MessageKey]) -> int:
+    """The thousands of steps that SQLite takes to answer."""
+    with counted(connection) as taken:
+        for part in messages.parts(keys):
+            ask(connection, part, 6)
+    return taken[0]
 
 
 @pytest.mark.parametrize(("ask", "name"), [(messages.read_messages, "m"), (messages.find_by_aliases, "alias")])
@@ -131,3 +141,71 @@ async def test_many_providers_of_one_id_take_one_walk(store: SqliteStore, ask: A
         together = steps(connection, ask, [MessageKey(f"p{number}", name) for number in range(40)])
     assert alone > 10
     assert together < 4 * alone
+
+
+class Lists:
+    """Lists of one store, in a thread of one's own."""
+
+    def __init__(self, connection: sqlite.Connection) -> None:
+        self._connection = connection
+
+    def page(self, wanted: StatusFilter, before: int | None, limit: int) -> tuple[list[int], int]:
+        """The ids on a page, and the thousands of steps that it took."""
+        with counted(self._connection) as taken:
+            page = listing.list_recipients(self._connection, wanted, before, limit)
+        return [stored.id for stored in page.statuses], taken[0]
+
+    def calls(self, wanted: StatusFilter) -> tuple[list[int], int]:
+        """The ids in the whole list, and how many calls it took."""
+        found: list[int] = []
+        before, calls = None, 0
+        while calls == 0 or before is not None:
+            page = listing.list_recipients(self._connection, wanted, before, 1_000)
+            found += [stored.id for stored in page.statuses]
+            before, calls = page.next, calls + 1
+        return found, calls
+
+
+@pytest.fixture
+def lists(store: SqliteStore) -> Iterator[Lists]:
+    with closing(open_for_reading(store.path)) as connection:
+        yield Lists(connection)
+
+
+async def test_a_page_amid_a_campaign_sorts_nobody(store: SqliteStore, lists: Lists) -> None:
+    """Where recipients of a message lie close together, a page of few reads few rows, however many others there are."""
+    campaign = StatusFilter(message_id="m")
+    await append(store, *(event(recipient=str(number)) for number in range(5_000)))
+    for before in (None, 3_000):
+        found, taken = lists.page(campaign, before, 10)
+        assert found == [*range((before or 5_001) - 1, (before or 5_001) - 11, -1)]
+        assert taken < 15
+    await append(store, *numbered(500))
+    found, taken = lists.page(campaign, None, 10)
+    assert found == [*range(5_000, 4_990, -1)]
+    assert taken > 30
+
+
+async def test_a_page_of_few_whose_campaign_ends_reads_few(store: SqliteStore, lists: Lists) -> None:
+    """Where a campaign ends after a page, no call goes on through all that was sent before."""
+    await append(store, *(event(recipient=str(number)) for number in range(1_000)))
+    await append(store, *numbered(5_000))
+    await append(store, *(event(recipient=str(number)) for number in range(1_000, 1_100)))
+    found, taken = lists.page(StatusFilter(message_id="m"), 6_051, 50)
+    assert found == [*range(6_050, 6_000, -1)]
+    assert taken < 20
+
+
+async def test_nobody_is_looked_for_where_all_were_forgotten(
+    store: SqliteStore, lists: Lists, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids of those who are gone cost no call: a list goes on with the next who is there."""
+    monkeypatch.setattr(listing, "SCAN", 10)
+    await append(store, *numbered(2_000))
+    clock.now = NOW + SECOND
+    await append(store, *(event(EventType.READ, message_id=f"m{number}") for number in (*range(5), 999)))
+    await append(store, event(message_id="last"))
+    await store.compact(NOW + SECOND, 0, 10_000)
+    await store.forget(NOW + SECOND, 0, 10_000)
+    for wanted in (StatusFilter(), StatusFilter(providers=frozenset({"acme"})), StatusFilter(updated_before=2**62)):
+        assert lists.calls(wanted) == ([2_001, 1_000, 5, 4, 3, 2, 1], 3)

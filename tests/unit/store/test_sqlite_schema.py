@@ -70,10 +70,10 @@ def test_every_statement_is_used() -> None:
 
 
 def test_statements_are_split_by_name() -> None:
-    """A statement is what stands under its name, without comments."""
+    """A statement is what stands under its name, without comments; what is put into others has no end of its own."""
     for name, text in statements("msgstate_server.store.sqlite", "queries.sql").items():
-        assert text.endswith(";"), name
-        assert text.count(";") == 1, name
+        assert text.endswith(";") == (name != "matches"), name
+        assert text.count(";") == (name != "matches"), name
         assert "-- " not in text, name
 
 

@@ -124,29 +124,56 @@ FROM (
     GROUP BY evidence
 );
 
--- name: list_recipients
+-- name: matches
+-- What a list asks of a row; NULL asks for nothing. One provider is compared, which costs less than to look for it among
+-- several.
+(:evidences IS NULL OR s.evidence IN (SELECT value FROM json_each(:evidences)))
+    AND (:provider IS NULL OR s.provider = :provider)
+    AND (:providers IS NULL OR s.provider IN (SELECT value FROM json_each(:providers)))
+    AND (:message_id = '' OR s.message_id = :message_id)
+    AND (:recipient = '' OR s.recipient = :recipient)
+    AND (:updated_after IS NULL OR s.update_time >= :updated_after)
+    AND (:updated_before IS NULL OR s.update_time < :updated_before)
+
+-- name: list_candidates
 -- A page of those candidates that match, newest first: [StoredStatus, ...]. The candidates are found in an index, and a
--- row is read only to look at what it holds; NULL asks for nothing.
+-- row is read only to look at what it holds.
 SELECT '[' || group_concat(stored) || ']'
 FROM (
     SELECT s.stored
     FROM (:candidates) AS candidate CROSS JOIN status_json AS s ON s.id = candidate.id
-    WHERE (:evidences IS NULL OR s.evidence IN (SELECT value FROM json_each(:evidences)))
-        AND (:providers IS NULL OR s.provider IN (SELECT value FROM json_each(:providers)))
-        AND (:message_id = '' OR s.message_id = :message_id)
-        AND (:recipient = '' OR s.recipient = :recipient)
-        AND (:updated_after IS NULL OR s.update_time >= :updated_after)
-        AND (:updated_before IS NULL OR s.update_time < :updated_before)
+    WHERE :matches
     ORDER BY candidate.id DESC LIMIT :limit
 );
+
+-- name: list_block
+-- The same of a block of ids, whose rows are read as they lie: in a third of the time of as many candidates.
+SELECT '[' || group_concat(stored) || ']'
+FROM (
+    SELECT s.stored
+    FROM status_json AS s
+    WHERE s.id >= :first AND s.id < :before AND :matches
+    ORDER BY s.id DESC LIMIT :limit
+);
+
+-- name: last_before
+-- The newest recipient before a place; NULL where there is none.
+SELECT max(id) FROM recipient_status WHERE id < ?;
+
+-- name: is_campaign
+-- Whether a message has many recipients, and enough of them lie right before a place. Its index has them in no order: to
+-- sort all of them takes longer than to read rows of others between them.
+SELECT :many < (
+        SELECT count(*) FROM (SELECT 1 FROM recipient_status WHERE message_hash = :message_hash LIMIT :many + 1)
+    ) AND 100 <= :spread * (
+        SELECT count(*)
+        FROM (SELECT message_hash FROM recipient_status WHERE id < :before ORDER BY id DESC LIMIT 100)
+        WHERE message_hash = :message_hash
+    );
 
 -- name: last_candidate
 -- How far down one call looks; no row where the candidates end before that.
 SELECT min(id) FROM (:candidates) HAVING count(*) = :scan;
-
--- name: candidates
--- What may match where neither a message nor an address is asked for.
-SELECT id FROM recipient_status WHERE id < :before ORDER BY id DESC LIMIT :scan;
 
 -- name: candidates_undelivered
 -- Those alone who are in an index of their own: on the way, failed or suppressed.
