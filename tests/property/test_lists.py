@@ -113,3 +113,84 @@ def test_lists_agree_with_a_plain_loop(
         patched.setattr(listing, "MANY", 1)
         patched.setattr(listing, "SPREAD", 25)
         asyncio.run(agree(engine, tmp_path_factory.mktemp("list"), events, asked))
+
+
+seconds = st.integers(-1, 3)
+changes = st.lists(
+    st.tuples(st.sampled_from(("tell", "tell", "tell", "ask", "page", "forget")), seconds, st.integers(1, 9)),
+    min_size=10,
+    max_size=60,
+)
+
+
+class Changing:
+    """A store whose recipients come, move and go between lists of those who were not updated since a time."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        """Begin with nobody."""
+        self._store, self._clock = store, clock
+        self._known: Known = {}
+        self._wanted: StatusFilter | None = None
+        self._before: int | None = None
+        self._there: list[RecipientStatus] = []
+        self._found: list[str] = []
+
+    async def step(self, what: str, ago: int, number: int) -> None:
+        """One change or one question; times are so many seconds ago."""
+        time = self._clock.now - ago * SECOND
+        match what:
+            case "tell":
+                self._clock.now += max(ago, 0) * SECOND
+                await tell(self._store, self._known, TYPES[number], ("p", f"m{number}", "a"))
+            case "forget":
+                await self._store.compact(time, 0, 10_000)
+                await self._store.forget(time, 0, 10_000)
+                self._known = {key: each for key, each in self._known.items() if each.update_time >= time}
+            case "ask":
+                wanted = StatusFilter(updated_before=time)
+                assert await listed(self._store, wanted, number) == self._matching(wanted)
+            case "page":
+                await self._page(StatusFilter(updated_before=time), number)
+
+    def _matching(self, wanted: StatusFilter) -> list[RecipientStatus]:
+        return [status for status in reversed(self._known.values()) if matches(status, wanted)]
+
+    async def _page(self, wanted: StatusFilter, limit: int) -> None:
+        """Go on with a list, or begin one: in the end it had everybody once who was there before and still matches."""
+        if self._wanted is None:
+            self._wanted, self._before = wanted, None
+            self._there, self._found = [*self._known.values()], []
+        page = await self._store.list_recipients(self._wanted, self._before, limit)
+        matching = self._matching(self._wanted)
+        assert [stored.status for stored in page.statuses if stored.status not in matching] == []
+        self._found += [stored.status.message_id for stored in page.statuses]
+        self._before = page.next
+        if page.next is None:
+            throughout = [each.message_id for each in matching if any(each is there for there in self._there)]
+            assert [message_id for message_id in self._found if message_id in throughout] == throughout
+            self._wanted = None
+
+
+async def change(engine: Engine, folder: Path, steps: list[tuple[str, int, int]]) -> None:
+    """Take the steps with a store of their own."""
+    clock = Clock()
+    store = await engine.open(folder, clock)
+    try:
+        changing = Changing(store, clock)
+        for step in steps:
+            await changing.step(*step)
+    finally:
+        await store.close()
+
+
+@pytest.mark.parametrize("scan", [1, 2, 5])
+@settings(derandomize=True, deadline=None, max_examples=30)
+@given(steps=changes)
+def test_lists_agree_while_recipients_come_and_go(
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, scan: int, steps: list[tuple[str, int, int]]
+) -> None:
+    """What a store remembers of those who were updated since a time hides nobody, whatever happens meanwhile."""
+    with pytest.MonkeyPatch.context() as patched:
+        for engines_own in (listing, lookups):
+            patched.setattr(engines_own, "SCAN", scan)
+        asyncio.run(change(engine, tmp_path_factory.mktemp("list"), steps))

@@ -101,6 +101,7 @@ async def test_lists_read_the_rows_of_a_block_as_they_lie(store: SqliteStore) ->
         ("read_log", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)", ROW]),
         ("read_entry", (1,), [ROW, ROW]),
         ("last_before", (9,), ["INTEGER PRIMARY KEY (rowid<?)"]),
+        ("lowest_update_time", (1, 9), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
         ("is_campaign", CAMPAIGN_VALUES, ["SCAN CONSTANT ROW", f"COVERING {MESSAGE}", "INTEGER PRIMARY KEY (rowid<?)"]),
         ("last_quarantined", (9, 9), ["INTEGER PRIMARY KEY (rowid<?)"]),
         ("list_quarantine", (9, 1, "acme", 0, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),

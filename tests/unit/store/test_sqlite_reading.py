@@ -15,6 +15,7 @@ from msgstate_server.store.sqlite import SqliteStore, listing, messages
 from msgstate_server.store.sqlite.connection import open_for_reading
 from msgstate_server.store.sqlite.queries import SQL
 from msgstate_server.store.sqlite.recent import RecentLog
+from msgstate_server.store.sqlite.zone_map import ZoneMap
 from tests.builders import NOW, SECOND, Clock, append, event, numbered, submission
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def test_a_page_is_one_view(store: SqliteStore, monkeypatch: pytest.Monkey
     with closing(open_for_reading(store.path)) as connection:
         reading: Any = Interrupted(connection, SQL["last_candidate"].split("(", 1)[0], commit)
         while True:
-            page = listing.list_recipients(reading, on_the_way, before, 100)
+            page = listing.list_recipients(reading, ZoneMap(), on_the_way, before, 100)
             found += [stored.status.message_id for stored in page.statuses]
             before = page.next
             if before is None:
@@ -147,12 +148,12 @@ class Lists:
     """Lists of one store, in a thread of one's own."""
 
     def __init__(self, connection: sqlite.Connection) -> None:
-        self._connection = connection
+        self._connection, self._zones = connection, ZoneMap()
 
     def page(self, wanted: StatusFilter, before: int | None, limit: int) -> tuple[list[int], int]:
         """The ids on a page, and the thousands of steps that it took."""
         with counted(self._connection) as taken:
-            page = listing.list_recipients(self._connection, wanted, before, limit)
+            page = listing.list_recipients(self._connection, self._zones, wanted, before, limit)
         return [stored.id for stored in page.statuses], taken[0]
 
     def calls(self, wanted: StatusFilter) -> tuple[list[int], int]:
@@ -160,7 +161,7 @@ class Lists:
         found: list[int] = []
         before, calls = None, 0
         while calls == 0 or before is not None:
-            page = listing.list_recipients(self._connection, wanted, before, 1_000)
+            page = listing.list_recipients(self._connection, self._zones, wanted, before, 1_000)
             found += [stored.id for stored in page.statuses]
             before, calls = page.next, calls + 1
         return found, calls
@@ -194,6 +195,29 @@ async def test_a_page_of_few_whose_campaign_ends_reads_few(store: SqliteStore, l
     found, taken = lists.page(StatusFilter(message_id="m"), 6_051, 50)
     assert found == [*range(6_050, 6_000, -1)]
     assert taken < 20
+
+
+async def test_who_was_updated_since_is_passed_over_once(
+    store: SqliteStore, lists: Lists, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of those who were not updated since a time looks at others once, and again at those who came later."""
+    monkeypatch.setattr(listing, "SCAN", 100)
+    long_ago = StatusFilter(updated_before=NOW + SECOND)
+    await append(store, *numbered(50))
+    clock.now = NOW + SECOND
+    await append(store, *numbered(2_950, first=50))
+    assert lists.calls(long_ago) == ([*range(50, 0, -1)], 30)
+    assert lists.calls(long_ago) == ([*range(50, 0, -1)], 2)
+    clock.now = NOW + 2 * SECOND
+    await append(store, *numbered(500, first=3_000))
+    assert lists.calls(long_ago) == ([*range(50, 0, -1)], 7)
+    # Of a later time what was seen does not tell, until it was seen that all were updated since.
+    later = StatusFilter(updated_before=NOW + 2 * SECOND)
+    assert lists.calls(later)[0] == [*range(3_000, 0, -1)]
+    clock.now = NOW + 3 * SECOND
+    await append(store, *(event(message_id=f"m{number}") for number in range(2_900)))
+    assert lists.calls(later) == ([*range(3_000, 2_900, -1)], 32)
+    assert lists.calls(later) == ([*range(3_000, 2_900, -1)], 4)
 
 
 async def test_nobody_is_looked_for_where_all_were_forgotten(

@@ -34,6 +34,7 @@ from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, log_mi
 from msgstate_server.store.sqlite.reader import Reader
 from msgstate_server.store.sqlite.recent import RecentLog
 from msgstate_server.store.sqlite.writer import Writer
+from msgstate_server.store.sqlite.zone_map import ZoneMap
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -78,6 +79,7 @@ class SqliteStore:
             self._opened = opened.pop_all()
         self._writer = Writer(self._connection, clock)
         self._recent = RecentLog()
+        self._zones = ZoneMap()
         self._advanced = asyncio.Event()
         self._write_thread = ThreadPoolExecutor(1, "msgstate-write")
 
@@ -184,7 +186,7 @@ class SqliteStore:
 
     async def list_recipients(self, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
         """See `Store`."""
-        return await self._pages.run(lambda pager: list_recipients(pager, wanted, before, limit))
+        return await self._pages.run(lambda pager: list_recipients(pager, self._zones, wanted, before, limit))
 
     async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""

@@ -10,6 +10,7 @@ from msgstate_server.domain.identity import address_hash, message_hash
 from msgstate_server.domain.states import Evidence, State
 from msgstate_server.store.protocol import StatusFilter, StatusPage
 from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, one_view
+from msgstate_server.store.sqlite.zone_map import ZoneMap
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -31,14 +32,16 @@ _statuses: Final = msgspec.json.Decoder(list[StoredStatus])
 _Values = dict[str, Any]
 
 
-def list_recipients(connection: sqlite.Connection, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
+def list_recipients(
+    connection: sqlite.Connection, zones: ZoneMap, wanted: StatusFilter, before: int | None, limit: int
+) -> StatusPage:
     """See `Store`."""
     values = _values(wanted, BEYOND_ALL if before is None else before, limit)
     # One view of the store: what is committed between two would shift how far down the call looked.
     with one_view(connection):
         candidates = _candidates(connection, wanted, values)
         if candidates is None:
-            return _read_block(connection, values)
+            return _read_block(connection, zones, values)
         return _read_candidates(connection, candidates, values)
 
 
@@ -62,11 +65,20 @@ def _read_candidates(connection: sqlite.Connection, name: str, values: _Values) 
     return StatusPage(statuses, last and last[0])
 
 
-def _read_block(connection: sqlite.Connection, values: _Values) -> StatusPage:
+def _read_block(connection: sqlite.Connection, zones: ZoneMap, values: _Values) -> StatusPage:
     """Those in the next block of ids who match."""
-    before = min(values["before"], (_last_before(connection, BEYOND_ALL) or 0) + 1)
+    before, updated_before = values["before"], values["updated_before"]
+    before = min(before, (_last_before(connection, BEYOND_ALL) or 0) + 1)
+    if updated_before is not None:
+        before = zones.skip(before, updated_before)
     # Down to the end of a block, and over half of one at least; less, where a campaign's page is full before.
     first = max((before - 1 - SCAN // 2) // SCAN * SCAN, before - SPREAD * values["scan"])
+    if updated_before is not None and before == first + SCAN:
+        # Also where it was remembered: more of them may have been updated since.
+        (lowest,) = connection.execute(SQL["lowest_update_time"], (first, before)).fetchone()
+        if lowest is not None:
+            zones.remember(first, before, lowest)
+            before = max(first, zones.skip(before, updated_before))
     statuses = _read(connection, SQL["list_block"], {**values, "first": first, "before": before})
     if len(statuses) == values["limit"]:
         return _full_page(statuses)

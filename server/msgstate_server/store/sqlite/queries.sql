@@ -160,6 +160,10 @@ FROM (
 -- The newest recipient before a place; NULL where there is none.
 SELECT max(id) FROM recipient_status WHERE id < ?;
 
+-- name: lowest_update_time
+-- That of a block of ids; NULL where nobody is left there.
+SELECT min(update_time) FROM recipient_status WHERE id >= ? AND id < ?;
+
 -- name: is_campaign
 -- Whether a message has many recipients, and enough of them lie right before a place. Its index has them in no order: to
 -- sort all of them takes longer than to read rows of others between them.
