@@ -25,6 +25,8 @@ CROWD_EVENTS: Final = 64
 """Events that share the cost of a commit well enough: it waits for no more."""
 CROWD_SECONDS: Final = 0.002
 """How long a commit waits at most for those who are expected."""
+PAUSE_SECONDS: Final = 0.01
+"""After so long without a caller, nobody is expected."""
 ROOM_SECONDS: Final = 5.0
 """How long a caller without a deadline waits for room."""
 
@@ -107,8 +109,7 @@ class Ingest:
         """
         try:
             while not self._draining.is_set() or self._queue:
-                await self._work.wait()
-                self._work.clear()
+                await self._wait_for_work()
                 while self._queue:
                     await self._wait_for_crowd()
                     group = self._take_group()
@@ -118,11 +119,19 @@ class Ingest:
         finally:
             _fail(list(self._queue), Draining(_CLOSED))
 
+    async def _wait_for_work(self) -> None:
+        loop = asyncio.get_running_loop()
+        idle_since = loop.time()
+        await self._work.wait()
+        self._work.clear()
+        if loop.time() - idle_since >= PAUSE_SECONDS:
+            self._expected = 0
+
     def _is_crowd(self) -> bool:
         return len(self._queue) >= self._expected or self._queued >= CROWD_EVENTS or self._draining.is_set()
 
     async def _wait_for_crowd(self) -> None:
-        """Let as many share the commit as came for the last ones: whoever is alone again has waited once."""
+        """Let as many share the commit as came for the last ones."""
         if self._is_crowd():
             return
         self._crowd.clear()

@@ -71,8 +71,9 @@ async def crowd(store: CountingStore, ingest: Ingest) -> None:
 
 @pytest.fixture
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What waits for a crowd waits for ever."""
+    """What waits for a crowd waits for ever, and no pause is too long for it."""
     monkeypatch.setattr(group_commit, "CROWD_SECONDS", 1e6)
+    monkeypatch.setattr(group_commit, "PAUSE_SECONDS", 1e6)
 
 
 @pytest.mark.usefixtures("patient")
@@ -137,12 +138,24 @@ async def test_last_one_waits_for_no_crowd(store: CountingStore) -> None:
 
 async def test_who_is_left_of_a_crowd_waits_once(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A crowd that does not come is waited for a moment, and by the next caller not at all."""
+    monkeypatch.setattr(group_commit, "PAUSE_SECONDS", 1e6)
     async with running(store) as ingest, asyncio.timeout(10):
         await crowd(store, ingest)
         await submitted(ingest, "left")
         monkeypatch.setattr(group_commit, "CROWD_SECONDS", 1e6)
         await submitted(ingest, "alone")
         assert store.groups == [1, 8, 1, 1]
+
+
+@pytest.mark.usefixtures("patient")
+async def test_who_comes_after_a_pause_is_alone(store: CountingStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A crowd would have come at once: whoever comes later does not wait for it."""
+    monkeypatch.setattr(group_commit, "PAUSE_SECONDS", 0.0)
+    async with running(store) as ingest, asyncio.timeout(10):
+        await crowd(store, ingest)
+        await let_go()
+        await submitted(ingest, "alone")
+        assert store.groups == [1, 8, 1]
 
 
 async def test_group_is_bounded(store: CountingStore) -> None:
