@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -81,9 +81,10 @@ def peak_bytes(pid: int) -> int:
     return int(line) * 1024
 
 
-def load(address: str, pid: int, kind: str, count: int, in_flight: int, *more: str) -> Sample:
-    """Put a load on a server: operations a second, and what they cost it."""
-    before = cpu_seconds(pid)
+def load(address: str, pid: int | Sequence[int], kind: str, count: int, in_flight: int, *more: str) -> Sample:
+    """Put a load on a server, or on several: operations a second, and what they cost all of them."""
+    pids = [pid] if isinstance(pid, int) else pid
+    before = sum(map(cpu_seconds, pids))
     measured = run("loads.load", kind, address, str(count), str(in_flight), *more)
-    cpu = (cpu_seconds(pid) - before) * 1_000 / count
+    cpu = (sum(map(cpu_seconds, pids)) - before) * 1_000 / count
     return Sample(count / measured["seconds"], cpu, measured.get("p99"))

@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
@@ -25,7 +26,6 @@ def machine() -> dict[str, object]:
     """What was measured, where and when."""
     return {
         "date": datetime.now(UTC).date().isoformat(),
-        "commit": _commit(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
@@ -37,19 +37,19 @@ def machine() -> dict[str, object]:
 
 
 def as_json(rows: Sequence[Row]) -> dict[str, Any]:
-    """The whole table with every sample, and whether it means anything."""
-    return {
-        "machine": machine(),
-        "void": [row.void for row in rows if row.void],
-        "rows": [_row(row) for row in rows],
-    }
+    """The whole table with every sample."""
+    return {"machine": machine(), "rows": [_row(row) for row in rows]}
 
 
 def write(rows: Sequence[Row], folder: Path = FOLDER) -> None:
-    """Keep the table."""
+    """Keep the rows, each in place of what was kept of it; those that were not measured stay."""
+    file = folder / "bench.json"
+    kept = json.loads(file.read_text(encoding="utf-8"))["rows"] if file.exists() else []
     found = as_json(rows)
-    (folder / "bench.json").write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / "bench.svg").write_text(draw(rows, str(found["machine"]["date"])), encoding="utf-8")
+    new = {row["name"]: row for row in found["rows"]}
+    found["rows"] = [*(new.pop(row["name"], row) for row in kept), *new.values()]
+    file.write_text(json.dumps(found, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / "bench.svg").write_text(draw(read(found), str(found["machine"]["date"])), encoding="utf-8")
     page = folder / "performance.md"
     page.write_text(page.read_text(encoding="utf-8").partition(HEADING)[0] + section(found), encoding="utf-8")
 
@@ -85,6 +85,7 @@ def _row(row: Row) -> dict[str, object]:
     kind, target, aim, bound = row.target
     return {
         "name": row.name,
+        "commit": _commit(),
         "unit": row.unit,
         "ours": row.figure,
         "limit": row.limit_figure,
@@ -103,6 +104,7 @@ def _row(row: Row) -> dict[str, object]:
     }
 
 
+@cache
 def _commit() -> str:
     found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return found.stdout.strip()

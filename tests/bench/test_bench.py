@@ -90,7 +90,7 @@ def test_a_void_row_says_so() -> None:
     row.void = "straight SQLite wrote 10 events/s"
 
     assert "VOID: straight SQLite wrote 10 events/s" in line(row)
-    assert report.as_json([row])["void"] == [row.void]
+    assert report.as_json([row])["rows"][0]["void"] == row.void
     assert "void" in draw([row], "today")
 
 
@@ -113,6 +113,18 @@ def test_a_run_is_kept_in_the_docs(tmp_path: Path) -> None:
     assert "old" not in written
     assert written.endswith(report.section(json.loads((tmp_path / "bench.json").read_text(encoding="utf-8"))))
     assert (tmp_path / "bench.svg").exists()
+
+
+def test_rows_that_were_not_measured_are_kept(tmp_path: Path) -> None:
+    """A row that is measured on its own takes the place of what was kept of it, and of nothing else."""
+    (tmp_path / "performance.md").touch()
+    other = Row("list", "ms", Target(Kind.COST, 2), [Sample(8)], [Sample(2)])
+
+    for rows in ([rate(40, 100), other], [rate(50, 100), Row("growth get", "/s", Target(Kind.BOUND, 1), [Sample(1)])]):
+        report.write(rows, tmp_path)
+
+    kept = report.read(json.loads((tmp_path / "bench.json").read_text(encoding="utf-8")))
+    assert [(row.name, row.figure) for row in kept] == [("get", 50), ("list", 8), ("growth get", 1)]
 
 
 def test_the_page_has_the_figures_of_the_last_run() -> None:

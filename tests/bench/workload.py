@@ -20,7 +20,8 @@ NEW: Final = 1_200_000_000
 """Events of this number and more are about messages that no filled file has."""
 WATCH_BATCH: Final = 200
 """Transitions in a response of a watch that catches up: so many always fit."""
-_SPREAD: Final = 3_000
+SPREAD: Final = 3_000
+"""Messages whose events come mixed: the next event of one comes after one of each of the others."""
 _SEED: Final = 7
 _TYPES: Final = (
     event_pb2.EVENT_TYPE_ACCEPTED,
@@ -36,20 +37,20 @@ def named(message: int) -> str:
     return f"bench-{message:08}@mail.example.com"
 
 
-def message_id(number: int) -> str:
+def message_id(number: int, spread: int = SPREAD) -> str:
     """The id of the message that event `number` is about."""
-    block, within = divmod(number, _SPREAD * len(_TYPES))
-    return named(block * _SPREAD + within % _SPREAD)
+    block, within = divmod(number, spread * len(_TYPES))
+    return named(block * spread + within % spread)
 
 
-def event(number: int) -> event_pb2.Event:
+def event(number: int, spread: int = SPREAD) -> event_pb2.Event:
     """Event `number`, as a provider with event ids and times would report it."""
-    about = message_id(number)
+    about = message_id(number, spread)
     message = event_pb2.Event(
         provider="emailit",
         message_id=about,
         recipient=f"reader-of-{about}",
-        type=_TYPES[number // _SPREAD % len(_TYPES)],
+        type=_TYPES[number // spread % len(_TYPES)],
         provider_type="email.delivery",
         event_id=f"evt_{number:012}",
     )
@@ -59,15 +60,15 @@ def event(number: int) -> event_pb2.Event:
 
 def messages(events: int) -> int:
     """How many messages the first so many events are about."""
-    blocks, within = divmod(events, _SPREAD * len(_TYPES))
-    return blocks * _SPREAD + min(within, _SPREAD)
+    blocks, within = divmod(events, SPREAD * len(_TYPES))
+    return blocks * SPREAD + min(within, SPREAD)
 
 
-def publish_requests(events: int, first: int = 0, batch: int = BATCH) -> list[bytes]:
+def publish_requests(events: int, batch: int = BATCH, spread: int = SPREAD) -> list[bytes]:
     """The whole workload as encoded requests, so that the load costs as little as it can."""
     return [
         event_service_pb2.PublishEventsRequest(events=events_of).SerializeToString()
-        for events_of in _batches(first, events, batch)
+        for events_of in _batches(0, events, batch, spread)
     ]
 
 
@@ -75,14 +76,14 @@ def stream_requests(events: int, first: int = 0) -> Iterator[bytes]:
     """The same as messages of one stream, each made when it is asked for."""
     return (
         event_service_pb2.StreamEventsRequest(batch_id=number, events=batch).SerializeToString()
-        for number, batch in enumerate(_batches(first, events, BATCH))
+        for number, batch in enumerate(_batches(first, events, BATCH, SPREAD))
     )
 
 
-def _batches(first: int, events: int, batch: int) -> Iterator[list[event_pb2.Event]]:
+def _batches(first: int, events: int, batch: int, spread: int) -> Iterator[list[event_pb2.Event]]:
     end = first + events
     for start in range(first, end, batch):
-        yield [event(number) for number in range(start, min(start + batch, end))]
+        yield [event(number, spread) for number in range(start, min(start + batch, end))]
 
 
 def post(number: int, address: str) -> bytes:
@@ -102,7 +103,7 @@ def post(number: int, address: str) -> bytes:
         "user_agent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Firefox/140.0",
         "meta": {"order": f"{number}", "shop": "example"},
     }
-    word = _WEBHOOK_TYPES[number // _SPREAD % len(_WEBHOOK_TYPES)]
+    word = _WEBHOOK_TYPES[number // SPREAD % len(_WEBHOOK_TYPES)]
     body = json.dumps([{"event_id": f"evt_{number:012}", "type": word, "data": {"object": report}}]).encode()
     credentials = b64encode(CREDENTIALS.encode()).decode()
     head = (

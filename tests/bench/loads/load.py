@@ -1,9 +1,10 @@
-"""A load generator, as a process of its own: `load KIND ADDRESSES COUNT IN_FLIGHT [MESSAGES | FIRST]`.
+"""A load generator, as a process of its own: `load KIND ADDRESSES COUNT IN_FLIGHT [MESSAGES | FIRST | SPREAD]`.
 
 The kinds are publish, stream, unary, webhook, get, batch-get and catch-up, which reads so many transitions. Calls of
 `publish`, so many in flight, go to each of the addresses, which are separated by commas. Look-ups are of so many
-messages, and a stream begins with an event. It prints the seconds that all of it took and, of calls that have one
-answer, the 99th percentile, as JSON.
+messages, a stream begins with an event, and the events of `unary` are spread over so many messages. Each kind is warmed
+up by its first requests. It prints the seconds that all of it took and, of calls that have one answer, the 99th
+percentile, as JSON.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import grpc
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from tests.bench.loads import http1, http2
-from tests.bench.workload import WATCH_BATCH, batch_gets, gets, post, publish_requests, stream_requests
+from tests.bench.workload import SPREAD, WATCH_BATCH, batch_gets, gets, post, publish_requests, stream_requests
 
 PUBLISH: Final = "/msgstate.v1.EventService/PublishEvents"
 STREAM: Final = "/msgstate.v1.EventService/StreamEvents"
@@ -66,6 +67,7 @@ async def small_calls(address: str, method: str, requests: list[bytes], in_fligh
 
 async def posts(address: str, requests: list[bytes], connections: int) -> Measured:
     """Post all bodies over so many connections."""
+    await http1.post_all(address, requests[:_WARM_CALLS], connections)
     return _measured(*await http1.post_all(address, requests, connections))
 
 
@@ -74,6 +76,8 @@ async def stream(address: str, requests: Sequence[bytes]) -> Measured:
     async with grpc.aio.insecure_channel(address) as channel:
         await channel.channel_ready()
         method: grpc.aio.StreamStreamMultiCallable[bytes, bytes] = channel.stream_stream(STREAM)
+        async for _ in method(iter(requests[:1])):
+            pass
         started = time.perf_counter()
         acknowledged = 0
         async for _ in method(iter(requests)):
@@ -85,6 +89,11 @@ async def stream(address: str, requests: Sequence[bytes]) -> Measured:
 
 async def catch_up(address: str, count: int) -> Measured:
     """Watch from the beginning until so many transitions were told."""
+    await _watch(address, min(count, WATCH_BATCH))
+    return {"seconds": await _watch(address, count)}
+
+
+async def _watch(address: str, count: int) -> float:
     loop = asyncio.get_running_loop()
     told, done = 0, loop.create_future()
 
@@ -103,9 +112,9 @@ async def catch_up(address: str, count: int) -> Measured:
     began = loop.time()
     request = pb.WatchTransitionsRequest(start_point=pb.START_POINT_EARLIEST, max_batch_size=WATCH_BATCH)
     connection.start(WATCH, request.SerializeToString(), receive)
-    seconds = await done - began
+    seconds: float = await done - began
     connection.close()
-    return {"seconds": seconds}
+    return seconds
 
 
 def percentile(values: Sequence[float], hundredth: int) -> float:
@@ -127,7 +136,7 @@ def main() -> None:
         case "stream":
             measured = stream(address, list(stream_requests(count, of)))
         case "unary":
-            measured = small_calls(address, PUBLISH, publish_requests(count, batch=1), in_flight)
+            measured = small_calls(address, PUBLISH, publish_requests(count, 1, of or SPREAD), in_flight)
         case "webhook":
             measured = posts(address, [post(number, address) for number in range(count)], in_flight)
         case "get":

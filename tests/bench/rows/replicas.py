@@ -42,7 +42,7 @@ def _ingest(replicas: int) -> Callable[[Bench], list[Row]]:
                 with ExitStack() as opened:
                     running = [opened.enter_context(started(*serve(ours))) for _ in range(replicas)]
                     addresses = ",".join(each.grpc for each in running)
-                    row.ours.append(load(addresses, running[0].pid, "publish", events, 4))
+                    row.ours.append(load(addresses, [each.pid for each in running], "publish", events, 4))
             straight = [server.create_database(f"straight{repeat}") for repeat in range(bench.sizes.repeats)]
             for url in straight:
                 PostgresUpkeep(url).migrate()
