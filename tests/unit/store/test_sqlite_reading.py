@@ -187,6 +187,16 @@ async def test_a_page_amid_a_campaign_sorts_nobody(store: SqliteStore, lists: Li
     assert taken > 30
 
 
+async def test_a_page_of_few_whose_campaign_ends_reads_few(store: SqliteStore, lists: Lists) -> None:
+    """Where a campaign ends after a page, no call goes on through all that was sent before."""
+    await append(store, *(event(recipient=str(number)) for number in range(1_000)))
+    await append(store, *numbered(5_000))
+    await append(store, *(event(recipient=str(number)) for number in range(1_000, 1_100)))
+    found, taken = lists.page(StatusFilter(message_id="m"), 6_051, 50)
+    assert found == [*range(6_050, 6_000, -1)]
+    assert taken < 20
+
+
 async def test_who_was_updated_since_is_passed_over_once(
     store: SqliteStore, lists: Lists, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,8 +80,8 @@ def _read_block(connection: sqlite.Connection, zones: ZoneMap, values: _Values) 
     before = min(before, (_last_before(connection, BEYOND_ALL) or 0) + 1)
     if updated_before is not None:
         before = zones.skip(before, updated_before)
-    # Down to the end of a block, and over half of one at least.
-    first = (before - 1 - SCAN // 2) // SCAN * SCAN
+    # Down to the end of a block, and over half of one at least; no further than a campaign's page is full.
+    first = max((before - 1 - SCAN // 2) // SCAN * SCAN, before - SPREAD * values["scan"])
     if updated_before is not None and before == first + SCAN:
         # Also where it was remembered: more of them may have been updated since.
         (lowest,) = connection.execute(SQL["lowest_update_time"], (first, before)).fetchone()
