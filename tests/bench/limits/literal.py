@@ -1,6 +1,6 @@
 """The straight reading of the task: unary calls, a `transitions.Machine` per message, sqlite-utils upserts.
 
-`literal FILE` prints its port.
+The file is as sqlite-utils makes it, with a journal and no WAL. `literal FILE` prints its port.
 """
 
 import asyncio
@@ -48,7 +48,6 @@ class Literal:
 
     def __init__(self, file: str) -> None:
         self._database = Database(file)
-        self._database.enable_wal()
         self._messages: defaultdict[tuple[str, str, str], Message] = defaultdict(Message)
 
     async def publish(
