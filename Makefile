@@ -18,7 +18,7 @@ test: dev-environment ## Run the tests, without the slow ones
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow"
 
 test-all: dev-environment ## Run every test, with a second PostgreSQL and the client's oldest and newest libraries too
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup
+	@.venv/bin/python -m pytest -n 3 --dist loadgroup
 	@MSGSTATE_TEST_POSTGRES_BIN=wheel .venv/bin/python -m pytest -n 2 --dist loadgroup -k "not sqlite" tests/postgres \
 		tests/contract tests/unit/store tests/acceptance/test_replicas.py tests/acceptance/test_failover.py
 	@sh scripts/compat.sh
