@@ -12,9 +12,10 @@ from tests.acceptance.conftest import StartServer
 from tests.acceptance.in_process import run
 from tests.acceptance.server_process import ServerProcess, wait_until
 from tests.acceptance.test_cli_doctor import FREE, Found, examine, of
+from tests.ports import free_port
 from tests.postgres.databases import Databases
 from tests.postgres.fixture import StartPostgres
-from tests.postgres.server import HOST, PostgresServer, free_port
+from tests.postgres.server import HOST, PostgresServer
 from tests.postgres.standby import standby_of
 from tests.rpc.running import DEADLINE
 

@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from msgstate import Transition
 from msgstate.v1 import message_status_service_pb2 as pb
-from tests.client.samples import free_port
+from tests.ports import free_port
 
 # A HealthCheckResponse as it is encoded: the client's environment has no package for it.
 SERVING = b"\x08\x01"

@@ -1,13 +1,11 @@
 """Events to publish, and servers to publish them to."""
 
-import secrets
-import socket
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from msgstate import Event, EventType
 from tests.acceptance.server_process import ServerProcess, write_config
+from tests.ports import free_port
 
 SENT = EventType.EVENT_TYPE_SENT
 DELIVERED = EventType.EVENT_TYPE_DELIVERED
@@ -20,15 +18,6 @@ def event(message_id: str, kind: EventType.ValueType = SENT, recipient: str = "a
     """An event about one recipient."""
     values: dict[str, Any] = {"provider": "acme", "message_id": message_id, "recipient": recipient, "type": kind}
     return Event(**values | fields)
-
-
-def free_port() -> int:
-    """A port on which nobody listens, below those that the system gives out to whoever asks for any."""
-    while True:
-        port = 10_000 + secrets.randbelow(20_000)
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
 
 
 def new_server(folder: Path, name: str = "server", **settings: str) -> ServerProcess:

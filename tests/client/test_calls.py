@@ -12,7 +12,8 @@ import msgstate
 from msgstate import Client, State
 from tests.acceptance.server_process import ServerProcess
 from tests.client.conftest import Connect
-from tests.client.samples import DELIVERED, SENT, event, free_port
+from tests.client.samples import DELIVERED, SENT, event
+from tests.ports import free_port
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import msgstate
 from msgstate import AsyncClient, Client
 from tests.acceptance.server_process import ServerProcess, wait_until
 from tests.client.driven import Driven, Loop
-from tests.client.samples import DELIVERED, event, free_port
+from tests.client.samples import DELIVERED, event
+from tests.ports import free_port
 
 
 def sockets() -> int:

@@ -22,8 +22,9 @@ from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1.event_service_pb2 import StreamEventsRequest, StreamEventsResponse
 from tests.client.conftest import Connect
 from tests.client.driven import Loop
-from tests.client.samples import event, free_port
+from tests.client.samples import event
 from tests.client.scripted import PLACE, acknowledged, retry_later, serving
+from tests.ports import free_port
 
 SLOW = 0.6
 TIMEOUT = 0.4

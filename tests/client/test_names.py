@@ -12,8 +12,8 @@ from msgstate import _servers
 from tests.acceptance.server_process import wait_until
 from tests.client.conftest import Connect
 from tests.client.replicas import Log, Replica
-from tests.client.samples import free_port
 from tests.client.test_replicas import SECONDS, answering, call_until_answered_by
+from tests.ports import free_port
 
 NAME = "msgstate.internal:50051"
 OTHER = "replica-2:50051"

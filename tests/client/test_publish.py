@@ -12,7 +12,8 @@ from tests.acceptance.server_process import ServerProcess
 from tests.client.conftest import Connect
 from tests.client.driven import Loop
 from tests.client.proxy import Proxy
-from tests.client.samples import DELIVERED, event, free_port
+from tests.client.samples import DELIVERED, event
+from tests.ports import free_port
 
 
 def events(count: int, prefix: str) -> Iterator[Event]:

@@ -12,7 +12,8 @@ from msgstate import EARLIEST, Client
 from tests.acceptance.server_process import ServerProcess, wait_until
 from tests.client.conftest import Connect
 from tests.client.replicas import Log, Replica
-from tests.client.samples import event, free_port
+from tests.client.samples import event
+from tests.ports import free_port
 
 SECONDS = 30
 ROUNDS = range(3)

@@ -11,7 +11,8 @@ import msgstate
 from msgstate import Client, Event, State
 from tests.acceptance.server_process import ServerProcess
 from tests.client.conftest import Connect
-from tests.client.samples import BOUNCED, DELIVERED, ERRORED, OPENED, SENT, event, free_port
+from tests.client.samples import BOUNCED, DELIVERED, ERRORED, OPENED, SENT, event
+from tests.ports import free_port
 
 SUPPRESSED = msgstate.EventType.EVENT_TYPE_SUPPRESSED
 

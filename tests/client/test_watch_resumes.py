@@ -15,7 +15,8 @@ from msgstate import EARLIEST, Client, Transition
 from tests.acceptance.server_process import ServerProcess, wait_until
 from tests.client.conftest import Connect
 from tests.client.proxy import Proxy
-from tests.client.samples import SENT, event, free_port, new_server
+from tests.client.samples import SENT, event, new_server
+from tests.ports import free_port
 
 LAST = "last"
 

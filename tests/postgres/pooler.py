@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final, Literal, Self
 
 from tests.acceptance.server_process import wait_until
+from tests.ports import free_port
 from tests.postgres.account import server_account
 from tests.postgres.guard import Guard
-from tests.postgres.server import HOST, START_SECONDS, STOP_SECONDS, PostgresServer, free_port
+from tests.postgres.server import HOST, START_SECONDS, STOP_SECONDS, PostgresServer
 
 # Where Debian has it, which is not on everybody's PATH.
 PROGRAM: Final = shutil.which("pgbouncer") or shutil.which("pgbouncer", path="/usr/sbin")

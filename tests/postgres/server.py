@@ -2,18 +2,17 @@ import ctypes
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from random import SystemRandom
 from typing import Final, Literal, Self
 
 import psutil
 
 from tests.acceptance.server_process import wait_until
+from tests.ports import free_port
 from tests.postgres.account import RUN_SECONDS, server_account
 from tests.postgres.binaries import Binaries, find_binaries
 from tests.postgres.databases import Databases
@@ -22,8 +21,6 @@ from tests.postgres.guard import Guard
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
 HOST: Final = "127.0.0.1"
-# Below the ports that systems give to outgoing connections: one of those could take a stopped server's.
-PORTS: Final = range(15_000, 32_000)
 MEMORY_DISK: Final = Path("/dev/shm")  # noqa: S108  (a folder of our own is made in it)
 MEMORY_DISK_ROOM: Final = 2 << 30
 
@@ -46,15 +43,6 @@ DEFAULTS: Final[dict[str, object]] = {
 
 class PostgresFailed(Exception):
     """A program of PostgreSQL did not do what it should; the text is what it said."""
-
-
-def free_port() -> int:
-    """A port where nobody listens."""
-    for port in SystemRandom().sample(PORTS, 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind((HOST, port))
-            return port
-    raise PostgresFailed(f"no free port in {PORTS}")
 
 
 def folder_for_data() -> Path:

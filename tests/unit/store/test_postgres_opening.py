@@ -17,9 +17,10 @@ from msgstate_server.store import opening
 from msgstate_server.store.postgres import PostgresAuditor, PostgresStore, PostgresUpkeep, hosts
 from msgstate_server.store.postgres.connection import connect
 from tests.builders import Clock, append, numbered, positions
+from tests.ports import free_port
 from tests.postgres.databases import Databases
 from tests.postgres.fixture import StartPostgres
-from tests.postgres.server import HOST, PostgresServer, free_port
+from tests.postgres.server import HOST, PostgresServer
 from tests.postgres.standby import standby_of
 
 SECRET: Final = "Tr0ub4dor"  # noqa: S105
