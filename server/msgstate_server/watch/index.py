@@ -3,7 +3,6 @@
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Collection, Iterator
-from itertools import chain
 from typing import Final
 
 from msgstate_server.domain.log import LogEntry
@@ -110,10 +109,10 @@ class Index:
     def matching(self, entry: LogEntry) -> list[Group]:
         """The groups that want an entry."""
         event = entry.event
-        numbers = chain(
-            self._by_message.find(event.message_id),
-            self._by_recipient.find(event.recipient),
-            self._by_provider.find(event.provider),
-            self._others,
-        )
-        return [group for group in map(self._groups.__getitem__, numbers) if group.matches(entry)]
+        numbers = [
+            *self._by_message.find(event.message_id),
+            *self._by_recipient.find(event.recipient),
+            *self._by_provider.find(event.provider),
+            *self._others,
+        ]
+        return [group for group in map(self._groups.__getitem__, numbers) if group.matches(entry)] if numbers else []
