@@ -15,7 +15,7 @@ serve: server-environment ## Run the server with its default settings
 	@.venv/bin/msgstate serve
 
 test: dev-environment ## Run the tests, without the slow ones
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup -m "not slow"
+	@.venv/bin/python -m pytest -n 3 --dist loadgroup -m "not slow"
 
 test-all: dev-environment ## Run every test, with a second PostgreSQL and the client's oldest and newest libraries too
 	@.venv/bin/python -m pytest -n 3 --dist loadgroup
