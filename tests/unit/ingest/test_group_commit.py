@@ -59,13 +59,18 @@ async def test_concurrent_submissions_share_commits(store: CountingStore) -> Non
         assert [position for each in outcomes for position in positions(each)] == list(range(1, 302))
 
 
+async def queued(store: CountingStore, ingest: Ingest, count: int) -> "list[asyncio.Task[list[Outcome]]]":
+    """A first commit at the shut door, and so many that queue behind it."""
+    tasks = [await shut(store, ingest), *(submitted(ingest, f"queued {number}") for number in range(count))]
+    await let_go()
+    return tasks
+
+
 async def crowd(store: CountingStore, ingest: Ingest) -> None:
     """Nine callers are answered, eight of them at once; from then on six are expected."""
-    first = await shut(store, ingest)
-    others = [submitted(ingest, f"other {number}") for number in range(8)]
-    await let_go()
+    tasks = await queued(store, ingest, 8)
     store.door.set()
-    await asyncio.gather(first, *others)
+    await asyncio.gather(*tasks)
     assert store.groups == [1, 8]
 
 
@@ -92,14 +97,12 @@ async def test_crowd_shares_a_commit(store: CountingStore) -> None:
 async def test_who_came_meanwhile_is_of_the_crowd(store: CountingStore) -> None:
     """Those count too who wait already when others are answered: of three, two are expected."""
     async with running(store, group_events=2) as ingest, asyncio.timeout(10):
-        first = await shut(store, ingest)
-        others = [submitted(ingest, f"m{number}") for number in range(3)]
-        await let_go()
+        *answered, left = await queued(store, ingest, 3)
         store.door.set()
-        await asyncio.gather(first, *others[:2])
+        await asyncio.gather(*answered)
         await let_go()
         assert store.groups == [1, 2]
-        await asyncio.gather(others[2], submitted(ingest, "second"))
+        await asyncio.gather(left, submitted(ingest, "second"))
         assert store.groups == [1, 2, 2]
 
 
@@ -127,12 +130,10 @@ async def test_drain_waits_for_no_crowd(store: CountingStore) -> None:
 async def test_last_one_waits_for_no_crowd(store: CountingStore) -> None:
     """Nobody comes any more once the service stops: whoever is left behind a full group is committed."""
     async with running(store, group_events=2) as ingest, asyncio.timeout(10):
-        first = await shut(store, ingest)
-        others = [submitted(ingest, f"m{number}") for number in range(3)]
-        await let_go()
+        tasks = await queued(store, ingest, 3)
         ingest.drain()
         store.door.set()
-        await asyncio.gather(first, *others)
+        await asyncio.gather(*tasks)
         assert store.groups == [1, 2, 1]
 
 
