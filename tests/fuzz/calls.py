@@ -15,7 +15,7 @@ from msgstate.v1 import event_pb2
 from msgstate.v1 import event_service_pb2 as events_pb
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1.admin_service_pb2 import ListQuarantineRequest
-from msgstate_server.domain.sealed import seal, unseal
+from msgstate_server.domain.opaque_token import seal, unseal
 from tests.fuzz.choices import Choices
 from tests.fuzz.messages import KNOWN, fill, parsed
 from tests.fuzz.methods import BY_NAME, METHODS, Answered, Method, call

@@ -23,10 +23,10 @@ from tests.property.test_status_fold import events
 from tests.property.test_store_order import findings
 
 RECIPIENTS = [f"{name}@example.com" for name in "abcdef"]
-Happening = tuple[str, int, list[Event]]
+TimelineRow = tuple[str, int, list[Event]]
 """Events that are published, or a step of retention for who was silent for so many seconds."""
 
-happenings: st.SearchStrategy[Happening] = st.one_of(
+happenings: st.SearchStrategy[TimelineRow] = st.one_of(
     st.tuples(
         st.just("append"),
         st.integers(0, 2),
@@ -69,7 +69,7 @@ class Model:
         }
 
 
-async def happen(store: Store, model: Model, clock: Clock, happening: Happening, limit: int) -> None:
+async def happen(store: Store, model: Model, clock: Clock, happening: TimelineRow, limit: int) -> None:
     """Let it happen in both."""
     kind, seconds, published = happening
     clock.now += SECOND
@@ -114,7 +114,7 @@ async def assert_same(store: Store, model: Model) -> None:
             assert expected == list(range(place + 1, store.head.position + 1))
 
 
-async def one_life(engine: Engine, folder: Path, life: Sequence[Happening], limit: int) -> None:
+async def one_life(engine: Engine, folder: Path, life: Sequence[TimelineRow], limit: int) -> None:
     """All of it, one after another."""
     clock, model = Clock(NOW), Model()
     store = await engine.open(folder, clock)
@@ -130,7 +130,7 @@ async def one_life(engine: Engine, folder: Path, life: Sequence[Happening], limi
 @settings(derandomize=True, deadline=None, max_examples=25)
 @given(life=st.lists(happenings, min_size=4, max_size=25), limit=st.sampled_from((1, 2, 5, 100)))
 def test_events_and_retention_in_any_order(
-    engine: Engine, tmp_path_factory: pytest.TempPathFactory, life: Sequence[Happening], limit: int
+    engine: Engine, tmp_path_factory: pytest.TempPathFactory, life: Sequence[TimelineRow], limit: int
 ) -> None:
     """Statuses are the fold of all that was accepted, and every place from the floor on sees exactly what follows."""
     asyncio.run(one_life(engine, tmp_path_factory.mktemp("life"), life, limit))

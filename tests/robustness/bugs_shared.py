@@ -7,7 +7,7 @@ from tests.robustness.bugs import SHARED, SHARED_FAIL, SHARED_FAILOVER, SHARED_F
 _WRITER: Final = "store/postgres/writer.py"
 _IMPORTS: Final = "from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence\n"
 _ENGINE: Final = "store/postgres/engine.py"
-_PLACES: Final = "store/postgres/places.py"
+_LOG_POSITIONS: Final = "store/postgres/log_positions.py"
 _QUERIES: Final = "store/postgres/queries.sql"
 _TAKE: Final = """    UPDATE head SET position = position + $1, commit_time = greatest(commit_time, $2)
     RETURNING position - $1 AS base, commit_time
@@ -118,7 +118,7 @@ SHARED_BUGS: Final = (
         SHARED_RETENTION,
         [
             Edit(
-                _PLACES,
+                _LOG_POSITIONS,
                 """    rows = await connection.fetch(SQL["read_log"], after, limit + 1)
     position, floor, floor_fingerprint = rows[0][:3]
 """,
@@ -129,12 +129,12 @@ SHARED_BUGS: Final = (
 """,
             ),
             Edit(
-                _PLACES,
+                _LOG_POSITIONS,
                 "    if [entry.position for entry in entries] != list(range(after + 1, end + 1)):\n",
                 "    if [entry.position for entry in entries] != sorted(entry.position for entry in entries):\n",
             ),
             Edit(
-                _PLACES,
+                _LOG_POSITIONS,
                 "from msgstate_server.domain.errors",
                 "import asyncio\n\nfrom msgstate_server.domain.errors",
             ),
@@ -178,7 +178,7 @@ SHARED_BUGS: Final = (
                 _ENGINE,
                 """                await self.read_head()
             except Exception""",
-                """                await self._end.run(places.read_head)
+                """                await self._end.run(log_positions.read_head)
             except Exception""",
             ),
             # Retention looks too, where it deleted something.

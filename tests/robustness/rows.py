@@ -12,7 +12,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from msgstate.v1 import event_pb2, log_pb2
 from msgstate_server.domain.log import LogEntry
-from msgstate_server.domain.sealed import unseal
+from msgstate_server.domain.opaque_token import unseal
 
 TOKEN: Final = struct.Struct(">B16sq8s")
 """How a token is laid out: a version, the log, the position and the fingerprint of its row."""

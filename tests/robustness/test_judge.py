@@ -11,7 +11,7 @@ import pytest
 from msgstate_server.domain.events import Event, EventAttributes, EventType
 from msgstate_server.domain.identity import event_key
 from msgstate_server.domain.log import LogEntry
-from msgstate_server.domain.sealed import seal
+from msgstate_server.domain.opaque_token import seal
 from msgstate_server.domain.status import RecipientStatus
 from tests.robustness.archive import Archive, Mark
 from tests.robustness.history import EARLIEST, NOW, Attempt, Fact, History, Read, Response, Seen, Segment, Struck

@@ -3,12 +3,12 @@
 import click
 
 from msgstate import MessageStatus
-from msgstate_server.cli.happening import of_entry
 from msgstate_server.cli.options import examples, json_option, provider_option, server_option
 from msgstate_server.cli.pages import Listing, Page, page, paged, read
 from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import json_line, time_text
 from msgstate_server.cli.timeline import Timeline
+from msgstate_server.cli.timeline_row import of_entry
 
 
 @click.command(

@@ -8,8 +8,8 @@ from typing import Final
 
 import click
 
-from msgstate_server.cli.happening import Happening
 from msgstate_server.cli.text import ARROW, STATE_WIDTH, state_name, styled_state, time_text
+from msgstate_server.cli.timeline_row import TimelineRow
 
 _INDENT: Final = " " * 10
 _GAP: Final = "  "
@@ -30,7 +30,7 @@ class Timeline:
         self._terminal = sys.stdout.isatty()
         self._heading = ""
 
-    def show(self, happening: Happening) -> None:
+    def show(self, happening: TimelineRow) -> None:
         """Print one row."""
         if not self._terminal:
             time = time_text(happening.time, "milliseconds")
@@ -51,7 +51,7 @@ class Timeline:
             within = columns - len(_INDENT) - _MOVE_WIDTH - len(_GAP)
             _echo(f"{_INDENT}{_move(happening)}", happening.cause, max(within, _CAUSE_WIDTH))
 
-    def _names(self, happening: Happening) -> Iterator[str]:
+    def _names(self, happening: TimelineRow) -> Iterator[str]:
         """What stands before the move, each as wide as what mostly stands there."""
         yield f"#{happening.position:<{_PLACE_WIDTH - 1}}"
         if self._with_message:
@@ -59,7 +59,7 @@ class Timeline:
         yield f"{happening.recipient:<{_RECIPIENT_WIDTH}}"
 
 
-def _move(happening: Happening) -> str:
+def _move(happening: TimelineRow) -> str:
     """From what to what; of an event that moved nothing how it compares, and where the state stays."""
     after = state_name(happening.after)
     if happening.effect:

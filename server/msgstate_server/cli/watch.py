@@ -13,7 +13,6 @@ import click
 
 from msgstate import EARLIEST, NOW, Client, EventType, LogEntry, Start, State, Transition, Watch
 from msgstate_server.cli.group import Failed
-from msgstate_server.cli.happening import of_entry, of_transition
 from msgstate_server.cli.options import (
     STATES,
     TYPES,
@@ -28,6 +27,7 @@ from msgstate_server.cli.options import (
 from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import json_line, printable
 from msgstate_server.cli.timeline import Timeline
+from msgstate_server.cli.timeline_row import of_entry, of_transition
 
 _TOKEN = re.compile(r"[\w-]{20,}", re.ASCII)
 """What a resume token looks like."""

@@ -136,9 +136,9 @@ def decide(
             event, key = candidate.event, candidate.key
             stored = statuses[candidate.identity]
             status_id, status = stored.id, stored.status
-            stands = seen.get((status_id, key))
-            if stands is not None:
-                outcomes.append(Outcome(Disposition.DUPLICATE, stands))
+            existing = seen.get((status_id, key))
+            if existing is not None:
+                outcomes.append(Outcome(Disposition.DUPLICATE, existing))
                 continue
             position += 1
             seen[status_id, key] = position

@@ -44,7 +44,7 @@ async def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest,
             refused[index] = found
         elif not isinstance(admitted, list):
             candidates.append(admitted)
-    return AdmittedBatch(candidates, _told(refused))
+    return AdmittedBatch(candidates, _reported(refused))
 
 
 def _require_within_limits(request: pb.PublishEventsRequest | pb.StreamEventsRequest) -> None:
@@ -57,18 +57,18 @@ def batch_of_bytes_too_large(field: str, size: int) -> BatchTooLarge:
     return BatchTooLarge(f"{field}: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
 
 
-def _told(refused: Mapping[int, list[Violation]]) -> Refused:
+def _reported(refused: Mapping[int, list[Violation]]) -> Refused:
     """Of each event the first violation, and as many more as fit into its share of the answer."""
     share = _VIOLATIONS_BYTES // max(1, len(refused))
     return {index: _fitting(f"events[{index}]", found, share) for index, found in refused.items()}
 
 
 def _fitting(prefix: str, found: list[Violation], room: int) -> list[pb.FieldViolation]:
-    told: list[pb.FieldViolation] = []
+    reported: list[pb.FieldViolation] = []
     for field, description in found[:VIOLATIONS_TOLD]:
         violation = pb.FieldViolation(field=f"{prefix}.{field}" if field else prefix, description=description)
         room -= violation.ByteSize() + FIELD_OVERHEAD
-        if told and room < 0:
+        if reported and room < 0:
             break
-        told.append(violation)
-    return told
+        reported.append(violation)
+    return reported

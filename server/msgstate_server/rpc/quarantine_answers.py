@@ -57,11 +57,13 @@ def write_quarantined(message: pb.QuarantinedPayload, found: Quarantined) -> Non
     message.body_size = found.body_size
 
 
-def write_problems(told: "RepeatedCompositeFieldContainer[pb.QuarantineProblem]", problems: Sequence[Problem]) -> None:
+def write_problems(
+    reported: "RepeatedCompositeFieldContainer[pb.QuarantineProblem]", problems: Sequence[Problem]
+) -> None:
     """Write as many problems as may be told of one webhook; the last says how many are left out."""
     room = PROBLEMS_BYTES
     for index, problem in enumerate(problems):
-        written = told.add(pointer=problem.pointer, reason=problem.reason)
+        written = reported.add(pointer=problem.pointer, reason=problem.reason)
         room -= written.ByteSize() + FIELD_OVERHEAD
         if room < 0:
             written.pointer, written.reason = "", f"{len(problems) - index} more parts were not understood"
@@ -72,13 +74,13 @@ def part_responses(parts: Sequence[Part]) -> Iterator[pb.GetQuarantinedResponse]
     """The events of a body, in as few responses as they fit into."""
     response, size = pb.GetQuarantinedResponse(), 0
     for part in parts:
-        told = pb.QuarantinedEvent(pointer=part.pointer, position=part.position)
-        write_event(told.event, part.event)
-        added = told.ByteSize() + FIELD_OVERHEAD
+        reported = pb.QuarantinedEvent(pointer=part.pointer, position=part.position)
+        write_event(reported.event, part.event)
+        added = reported.ByteSize() + FIELD_OVERHEAD
         if size + added > RESPONSE_BYTES:
             yield response
             response, size = pb.GetQuarantinedResponse(), 0
-        response.events.append(told)
+        response.events.append(reported)
         size += added
     if parts:
         yield response
@@ -92,8 +94,8 @@ def chunks(body: bytes) -> Iterator[bytes]:
 def write_replayed(result: pb.ReplayResult, replayed: Replayed) -> None:
     """Write what became of one webhook into a message that has its id."""
     for pointer, outcome in replayed.outcomes:
-        told = result.results.add()
-        told.disposition = DISPOSITIONS[outcome.disposition]
-        told.position = outcome.position
-        told.pointer = pointer
+        reported = result.results.add()
+        reported.disposition = DISPOSITIONS[outcome.disposition]
+        reported.position = outcome.position
+        reported.pointer = pointer
     write_problems(result.problems, replayed.problems)

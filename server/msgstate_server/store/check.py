@@ -10,8 +10,8 @@ from msgstate_server.domain.identity import Identity, address_hash, event_key, i
 from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.compacted_check import before_first_retained, bounds, differences
 from msgstate_server.store.protocol import Audit, RecipientRecord, Unreadable
-from msgstate_server.store.remaining import before_what_remains, bounds, differences
 
 _FACTS: Final = tuple(
     field for field in RecipientStatus.__struct_fields__ if field not in ("provider", "message_id", "recipient")
@@ -111,7 +111,7 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     compacted = stored.compact_time is not None
     folded = RecipientStatus(stored.provider, stored.message_id, stored.recipient)
     if compacted:
-        folded = before_what_remains(record)
+        folded = before_first_retained(record)
     for entry in record.entries:
         yield from _check_entry(entry, folded)
     where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"

@@ -129,10 +129,10 @@ class View(Protocol):
         ...
 
     async def audit(self) -> Audit:
-        """The store as `check` reads it, which is to be done within `told`."""
+        """The store as `check` reads it, which is to be done within `reporting_errors`."""
         ...
 
-    def told(self) -> AbstractContextManager[None]:
+    def reporting_errors(self) -> AbstractContextManager[None]:
         """Raise `StoreUnusable` for what goes wrong within."""
         ...
 

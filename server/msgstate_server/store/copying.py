@@ -181,13 +181,13 @@ class _CountedAudit:
 
     async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
         """See `Audit`."""
-        with self._view.told():
+        with self._view.reporting_errors():
             async for record in self._audit.recipients():
                 self._counted(1)
                 yield record
 
     async def log(self) -> AsyncIterator[tuple[int, int]]:
         """See `Audit`."""
-        with self._view.told():
+        with self._view.reporting_errors():
             async for place in self._audit.log():
                 yield place

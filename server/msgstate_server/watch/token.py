@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 from msgstate_server.domain.errors import InvalidRequest
 from msgstate_server.domain.log import Head, LogEntry
-from msgstate_server.domain.sealed import seal, unseal
+from msgstate_server.domain.opaque_token import seal, unseal
 from msgstate_server.domain.validation import Violation, shown
 
 _VERSION: Final = 1

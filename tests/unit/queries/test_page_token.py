@@ -5,7 +5,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import pytest
 
 from msgstate_server.domain.errors import InvalidRequest
-from msgstate_server.domain.sealed import seal
+from msgstate_server.domain.opaque_token import seal
 from msgstate_server.domain.states import State
 from msgstate_server.domain.validation import Violation
 from msgstate_server.queries import Listing

@@ -60,7 +60,7 @@ async def test_a_host_in_doubt_is_asked_last(postgres: Databases) -> None:
         async def moved() -> None:
             moves.append("moved")
 
-        hosts.tell_of_moves(moved)
+        hosts.on_move(moved)
         assert [await connected(), await connected()] == [first.address] * 2
         hosts.doubt()
         hosts.doubt()

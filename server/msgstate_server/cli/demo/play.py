@@ -114,8 +114,8 @@ def _seed(name: str) -> bytes:
 
 
 def _cloudmailin(message_id: str, kind: str, *recipients: str, details: object = None, note: str = "") -> Step:
-    told = {"kind": kind, "message_id": message_id} | ({"details": details} if details else {})
-    events = [told | {"recipient": recipient} for recipient in recipients]
+    base = {"kind": kind, "message_id": message_id} | ({"details": details} if details else {})
+    events = [base | {"recipient": recipient} for recipient in recipients]
     return Step(
         "cloudmailin",
         _counted(kind, len(events)),

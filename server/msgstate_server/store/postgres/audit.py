@@ -12,10 +12,10 @@ from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.store.postgres.connection import Connection, connect, required
+from msgstate_server.store.postgres.incomplete_copy import require_finished
+from msgstate_server.store.postgres.log_positions import read_head
 from msgstate_server.store.postgres.migrations import is_post, pending
-from msgstate_server.store.postgres.places import read_head
 from msgstate_server.store.postgres.queries import SQL, entry_from_row
-from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.rows import status_from_row
 

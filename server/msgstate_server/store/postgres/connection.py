@@ -10,9 +10,9 @@ import asyncpg
 import structlog
 
 from msgstate_server.domain.errors import StoreUnavailable, StoreUnusable
+from msgstate_server.store.postgres.connection_queue import ConnectionQueue
 from msgstate_server.store.postgres.hosts import CONNECT_SECONDS, Hosts
 from msgstate_server.store.postgres.sessions import IDLE_SECONDS, SETTINGS
-from msgstate_server.store.postgres.turns import Turns
 
 Connection: TypeAlias = Any
 """An `asyncpg.Connection`; the library brings no annotations."""
@@ -23,7 +23,7 @@ _COMMAND_SECONDS: Final = 10.0
 """A statement that takes longer has lost its server: each looks at a bounded number of rows, in milliseconds.
 
 It is long, since a database that is slow must not become slower by being asked again. Where another one took over, who
-waits is told sooner: see `Hosts.tell_of_moves`.
+waits is told sooner: see `Hosts.on_move`.
 """
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, "SO_KEEPALIVE", 1),
@@ -100,14 +100,14 @@ def translated(done: str) -> Iterator[None]:
 
 
 @contextmanager
-def required(told: str = "store: {}") -> Iterator[None]:
+def required(message: str = "store: {}") -> Iterator[None]:
     """Raise `StoreUnusable`, with what the driver says, for what goes wrong within: who keeps the database is told."""
     try:
         yield
     except Exception as error:
         if not is_away(error):
             raise
-        raise StoreUnusable(told.format(error)) from error
+        raise StoreUnusable(message.format(error)) from error
 
 
 class Connections:
@@ -115,10 +115,10 @@ class Connections:
 
     def __init__(self, hosts: Hosts, size: int, command_seconds: float = _COMMAND_SECONDS) -> None:
         """Say where the database is; `open` makes the first connection. No statement may take longer than that."""
-        self._turns = Turns(size)
+        self._queue = ConnectionQueue(size)
         self._hosts = hosts
         self._in_use: set[Connection] = set()
-        hosts.tell_of_moves(self._leave)
+        hosts.on_move(self._leave)
         self._pool = asyncpg.create_pool(
             connect=hosts.connect,
             min_size=0,
@@ -136,7 +136,7 @@ class Connections:
     @asynccontextmanager
     async def acquired(self) -> AsyncIterator[Connection]:
         """One connection for what is done within; raises what the driver raises."""
-        async with self._turns.taken():
+        async with self._queue.acquire():
             connection = await self._connected()
             self._in_use.add(connection)
             try:
@@ -158,7 +158,7 @@ class Connections:
             return await self._pool.acquire(timeout=CONNECT_SECONDS)
         except OSError as error:
             # Whoever waits would find out the same, one after the other.
-            self._turns.give_up(error)
+            self._queue.give_up(error)
             raise
 
     async def _leave(self) -> None:

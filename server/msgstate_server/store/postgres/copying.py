@@ -11,9 +11,9 @@ from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.copyable import BATCH_BYTES, Contents, Key, Marker, Row, Standing, Table
 from msgstate_server.store.postgres.audit import PostgresAudit, require_schema
 from msgstate_server.store.postgres.connection import Connection, connect
+from msgstate_server.store.postgres.incomplete_copy import is_incomplete_copy, require_finished
+from msgstate_server.store.postgres.log_positions import read_head
 from msgstate_server.store.postgres.migrations import migrate
-from msgstate_server.store.postgres.places import read_head
-from msgstate_server.store.postgres.unfinished import is_unfinished, require_finished
 from msgstate_server.store.sql import statements
 
 _SQL: Final = statements("msgstate_server.store.postgres", "copying.sql")
@@ -34,7 +34,7 @@ class PostgresCopyable:
         """See `Copyable`."""
         async with self._connected("SOURCE") as connection:
             view = PostgresSource(connection)
-            with view.told():
+            with view.reporting_errors():
                 await require_finished(connection)
                 await require_schema(connection)
                 await view.require_alone()
@@ -79,7 +79,7 @@ class _PostgresView:
         self._connection = connection
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def reporting_errors(self) -> Iterator[None]:
         """See `View`."""
         with _named(self.name):
             try:
@@ -98,12 +98,12 @@ class _PostgresView:
 
     async def standing(self) -> Standing:
         """See `View`."""
-        with self.told():
+        with self.reporting_errors():
             return Standing(await read_head(self._connection), *await self._connection.fetchrow(_SQL["last_ids"]))
 
     async def count(self, table: Table) -> int:
         """See `View`."""
-        with self.told():
+        with self.reporting_errors():
             return int(await self._connection.fetchval(table.expand(_SQL["count"])))
 
     async def read(self, table: Table, after: Key, limit: int) -> list[Row]:
@@ -111,12 +111,12 @@ class _PostgresView:
         places = ", ".join(f"${place}" for place in range(3, 3 + table.keys))
         long = f"octet_length({table.long})" if table.long else "0"
         statement = table.expand(_SQL["read"]).replace(":after", places).replace(":long", long)
-        with self.told():
+        with self.reporting_errors():
             return [tuple(row) for row in await self._connection.fetch(statement, limit, BATCH_BYTES, *after)]
 
     async def audit(self) -> PostgresAudit:
         """See `View`."""
-        with self.told():
+        with self.reporting_errors():
             return PostgresAudit(self._connection, await read_head(self._connection))
 
 
@@ -128,13 +128,13 @@ class PostgresSource(_PostgresView):
 
     async def look(self) -> None:
         """Begin the transaction that all is read in."""
-        with self.told():
+        with self.reporting_errors():
             self._transaction = self._connection.transaction(isolation="repeatable_read", readonly=True)
             await self._transaction.start()
 
     async def look_again(self) -> None:
         """See `Source`."""
-        with self.told():
+        with self.reporting_errors():
             await self._transaction.rollback()
         await self.look()
 
@@ -146,8 +146,8 @@ class PostgresDestination(_PostgresView):
 
     async def contents(self) -> Contents | None:
         """See `Destination`."""
-        with self.told():
-            if await is_unfinished(self._connection):
+        with self.reporting_errors():
+            if await is_incomplete_copy(self._connection):
                 marker = Marker(*await self._connection.fetchrow(_SQL["read_marker"]))
                 return Contents(marker.log_id, 0, is_empty=False, marker=marker)
             if not await self._connection.fetchval(_SQL["is_store"]):
@@ -160,7 +160,7 @@ class PostgresDestination(_PostgresView):
     async def begin(self, standing: Standing) -> None:
         """See `Destination`."""
         await self.go_on()
-        with self.told():
+        with self.reporting_errors():
             async with self._connection.transaction():
                 await self._connection.execute(_SQL["lock"])
                 contents = await self.contents()
@@ -172,19 +172,19 @@ class PostgresDestination(_PostgresView):
 
     async def go_on(self) -> None:
         """See `Destination`."""
-        with self.told():
+        with self.reporting_errors():
             await self.require_alone()
             await migrate(self._connection)
 
     async def last_key(self, table: Table) -> Key:
         """See `Destination`."""
-        with self.told():
+        with self.reporting_errors():
             found = await self._connection.fetchrow(table.expand(_SQL["last_key"]))
             return table.beginning if found is None else tuple(found)
 
     async def write(self, table: Table, rows: Sequence[Row]) -> None:
         """See `Destination`."""
-        with self.told():
+        with self.reporting_errors():
             await self._connection.copy_records_to_table(table.name, records=rows, columns=table.columns)
 
     async def write_standing(self, standing: Standing) -> None:
@@ -192,7 +192,7 @@ class PostgresDestination(_PostgresView):
         head = standing.head
         row = (head.log_id, head.position, head.commit_time, head.floor, head.floor_fingerprint, head.floor_time)
         ids = (standing.last_status, standing.last_payload, standing.last_quarantined)
-        with self.told():
+        with self.reporting_errors():
             async with self._connection.transaction():
                 await self._connection.execute(_SQL["clear_head"])
                 await self._connection.execute(_SQL["write_head"], *row)
@@ -202,10 +202,10 @@ class PostgresDestination(_PostgresView):
 
     async def give_up(self) -> None:
         """See `Destination`."""
-        with self.told():
+        with self.reporting_errors():
             await self._connection.execute(_SQL["give_up"])
 
     async def finish(self) -> None:
         """See `Destination`."""
-        with self.told():
+        with self.reporting_errors():
             await self._connection.execute(_SQL["drop_marker"])

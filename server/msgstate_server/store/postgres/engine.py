@@ -14,12 +14,12 @@ from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
-from msgstate_server.store.postgres import compaction, lookups, places
+from msgstate_server.store.postgres import compaction, log_positions, lookups
 from msgstate_server.store.postgres.connection import Connection, Connections, connect, required
+from msgstate_server.store.postgres.connectivity import Connectivity
 from msgstate_server.store.postgres.hosts import Hosts
+from msgstate_server.store.postgres.incomplete_copy import require_finished
 from msgstate_server.store.postgres.migrations import migrate
-from msgstate_server.store.postgres.reach import Reach
-from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.postgres.writer import Writer
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
 
@@ -58,14 +58,14 @@ class PostgresStore:
         self._pages = Connections(hosts, 4)
         self._history = Connections(hosts, 2)
         self._end = Connections(hosts, 1, _END_SECONDS)
-        self._reach = Reach()
+        self._connectivity = Connectivity()
         self._writer = Writer(self._write, clock)
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: set[asyncio.Task[Any]] = set()
         self._waiting = 0
         # How often the log lost its end, and of how many times whoever waits was told: it may not have been waiting.
         self._lost = 0
-        self._told = 0
+        self._reported = 0
         self._wanted = asyncio.Event()
         self._opened = AsyncExitStack()
 
@@ -77,7 +77,7 @@ class PostgresStore:
             with required():
                 await require_finished(connection)
                 await migrate(connection, announce=_announce)
-                head = await places.read_head(connection)
+                head = await log_positions.read_head(connection)
         finally:
             await connection.close()
         store = cls(url, clock, head)
@@ -96,32 +96,32 @@ class PostgresStore:
     async def read_head(self) -> Head:
         """See `Store`."""
         before, lost = self._head, self._lost
-        head = await self._read_end(places.read_head)
+        head = await self._read_end(log_positions.read_head)
         self._show(head, before, lost)
         return head
 
     async def _read_end(self, read: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
         """What `read` finds at the log's end, where somebody looks all the time: so it tells of the database too."""
-        with self._reach.noted():
+        with self._connectivity.observe():
             return await self._end.run(read)
 
     async def wait_until_away(self) -> None:
         """See `Store`."""
-        await self._reach.wait_until_away()
+        await self._connectivity.wait_until_away()
 
     async def wait_until_back(self) -> None:
         """See `Store`."""
-        await self._reach.wait_until_back()
+        await self._connectivity.wait_until_back()
 
     async def wait_for_head(self, beyond: int) -> Head:
         """See `Store`."""
-        told = self._told
+        reported = self._reported
         self._waiting += 1
         self._wanted.set()
         try:
             while self._head.position <= beyond:
-                if told != self._lost:
-                    self._told = self._lost
+                if reported != self._lost:
+                    self._reported = self._lost
                     raise HistoryDiverged(_DIVERGED)
                 await asyncio.shield(self._news)
         finally:
@@ -239,19 +239,19 @@ class PostgresStore:
 
     async def read_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
-        return await self._history.run(lambda history: places.read_log(history, after, limit, expected))
+        return await self._history.run(lambda history: log_positions.read_log(history, after, limit, expected))
 
     async def follow_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
-        return await self._read_end(lambda end: places.read_log(end, after, limit, expected))
+        return await self._read_end(lambda end: log_positions.read_log(end, after, limit, expected))
 
     async def fingerprint_at(self, position: int) -> bytes:
         """See `Store`."""
-        return await self._read_end(lambda end: places.fingerprint_at(end, position))
+        return await self._read_end(lambda end: log_positions.fingerprint_at(end, position))
 
     async def last_before(self, commit_time: int) -> tuple[int, bytes]:
         """See `Store`."""
-        return await self._read_end(lambda end: places.last_before(end, commit_time))
+        return await self._read_end(lambda end: log_positions.last_before(end, commit_time))
 
     async def read_payload(self, position: int) -> Payload | None:
         """See `Store`."""

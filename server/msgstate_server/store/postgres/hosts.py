@@ -27,11 +27,11 @@ class Hosts:
         self._last = ""
         self._place: object = None
         self._in_doubt = False
-        self._told: list[Callable[[], Awaitable[None]]] = []
+        self._listeners: list[Callable[[], Awaitable[None]]] = []
 
-    def tell_of_moves(self, told: Callable[[], Awaitable[None]]) -> None:
+    def on_move(self, listener: Callable[[], Awaitable[None]]) -> None:
         """Call this where another server takes the writes than the one in doubt, behind another name or the same."""
-        self._told.append(told)
+        self._listeners.append(listener)
 
     def doubt(self) -> None:
         """Ask the host that took writes last after all others: it does not answer."""
@@ -67,8 +67,8 @@ class Hosts:
         before, self._place = self._place, connection._transport.get_extra_info("peername")  # noqa: SLF001
         doubted, self._in_doubt = self._in_doubt, False
         if doubted and before != self._place:
-            for told in self._told:
-                await told()
+            for listener in self._listeners:
+                await listener()
 
 
 def _each(url: str) -> list[str]:

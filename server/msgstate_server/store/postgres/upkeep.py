@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from msgstate_server.store.postgres.connection import Connection, connect, required
+from msgstate_server.store.postgres.incomplete_copy import require_finished
+from msgstate_server.store.postgres.log_positions import read_head
 from msgstate_server.store.postgres.migrations import MIGRATIONS, is_post, migrate, pending
-from msgstate_server.store.postgres.places import read_head
 from msgstate_server.store.postgres.queries import SQL
-from msgstate_server.store.postgres.unfinished import require_finished
 from msgstate_server.store.upkeep import Condition
 
 _LOCAL: Final = ("off", "local")

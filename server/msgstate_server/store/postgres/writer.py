@@ -24,7 +24,7 @@ from msgstate_server.domain.decision import (
 from msgstate_server.domain.events import Event
 from msgstate_server.domain.identity import Identity, address_hash, alias_hash
 from msgstate_server.failpoints import failpoint
-from msgstate_server.store.latest import keep_latest
+from msgstate_server.store.bounded_cache import evict_oldest
 from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_from_row, status_row
@@ -161,7 +161,7 @@ class Writer:
     def _remember(self, identities: Iterable[Identity]) -> None:
         """They are there now; those that were there the longest make room."""
         self._recent |= dict.fromkeys(identities)
-        keep_latest(self._recent, _RECENT_RECIPIENTS)
+        evict_oldest(self._recent, _RECENT_RECIPIENTS)
 
     async def _append(
         self,

@@ -92,11 +92,11 @@ class _SqliteView:
 
     async def run(self, work: Callable[[], _T]) -> _T:
         """What is done in the thread; raises `StoreUnusable`."""
-        with self.told():
+        with self.reporting_errors():
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     @contextmanager
-    def told(self) -> Iterator[None]:
+    def reporting_errors(self) -> Iterator[None]:
         """See `View`."""
         try:
             yield

@@ -28,9 +28,9 @@ from msgstate_server.store.sqlite.connection import (
     unopenable,
 )
 from msgstate_server.store.sqlite.listing import list_recipients
+from msgstate_server.store.sqlite.log_positions import fingerprint_at, last_before, read_log
 from msgstate_server.store.sqlite.messages import Part, find_by_aliases, parts, read_messages
-from msgstate_server.store.sqlite.places import fingerprint_at, last_before, read_log
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, log_migrations, read_head, unavailable
+from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_io_error, log_migrations, read_head, unavailable
 from msgstate_server.store.sqlite.reader import Reader
 from msgstate_server.store.sqlite.recent import RecentLog
 from msgstate_server.store.sqlite.writer import Writer
@@ -262,7 +262,7 @@ class SqliteStore:
         try:
             return read()
         except sqlite.DatabaseError as error:
-            if not is_ill(error):
+            if not is_io_error(error):
                 raise
             raise unavailable("read", error) from error
 

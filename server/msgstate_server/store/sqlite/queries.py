@@ -68,7 +68,7 @@ def log_migrations(names: list[str]) -> None:
     _log.info("migrating the database", migrations=names)
 
 
-def is_ill(error: sqlite.DatabaseError) -> bool:
+def is_io_error(error: sqlite.DatabaseError) -> bool:
     """Whether the database is at fault, or its disk; not what was asked of it, which is a fault of ours."""
     # A damaged file is the base class itself.
     return isinstance(error, sqlite.OperationalError) or type(error) is sqlite.DatabaseError

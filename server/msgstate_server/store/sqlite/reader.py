@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from msgstate_server.domain.errors import StoreUnavailable
 from msgstate_server.store.sqlite.connection import open_for_reading
-from msgstate_server.store.sqlite.queries import is_ill, unavailable
+from msgstate_server.store.sqlite.queries import is_io_error, unavailable
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -49,7 +49,7 @@ class Reader:
             if not self._closing:
                 return read(self._connection)
         except sqlite.DatabaseError as error:
-            if not is_ill(error):
+            if not is_io_error(error):
                 raise
             if not self._closing:
                 raise unavailable("read", error) from error

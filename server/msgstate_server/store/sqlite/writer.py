@@ -18,12 +18,12 @@ from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
-from msgstate_server.store.latest import keep_latest
+from msgstate_server.store.bounded_cache import evict_oldest
 from msgstate_server.store.protocol import Step
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_row
 from msgstate_server.store.sqlite.bulk import write_rows
 from msgstate_server.store.sqlite.compaction import compact, discard_payloads, forget
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_ill, read_head, unavailable
+from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_io_error, read_head, unavailable
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -110,7 +110,7 @@ class Writer:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite.DatabaseError as error:
-            if not is_ill(error):
+            if not is_io_error(error):
                 raise
             raise unavailable("written", error) from error
 
@@ -119,7 +119,7 @@ class Writer:
         try:
             return int(self._connection.execute(SQL["discard_quarantined"], (_text(ids),)).rowcount)
         except sqlite.DatabaseError as error:
-            if not is_ill(error):
+            if not is_io_error(error):
                 raise
             raise unavailable("written", error) from error
 
@@ -182,7 +182,7 @@ class Writer:
                 self._recent[identity] = stored
             else:
                 self._recent.pop(identity, None)
-        keep_latest(self._recent, RECENT_STATUSES)
+        evict_oldest(self._recent, RECENT_STATUSES)
 
     def _drop(self, identities: Iterable[Identity]) -> None:
         """Have them read again: in the file they are not what they were."""

@@ -91,11 +91,11 @@ def _attributes(part: dict[str, object]) -> EventAttributes:
     code = _take(rest, _CODE, smtp.smtp_code, 0)
     enhanced = _take(rest, _ENHANCED, smtp.enhanced_code, "")
     detail = _take(rest, _DETAIL, _string, "") if isinstance(details, dict) else text(details)
-    told_code, told_enhanced = smtp.reply_codes(detail)
+    reply_code, reply_enhanced = smtp.reply_codes(detail)
     return EventAttributes(
         detail=detail,
-        smtp_code=code or told_code,
-        enhanced_code=enhanced or told_enhanced,
+        smtp_code=code or reply_code,
+        enhanced_code=enhanced or reply_enhanced,
         url=_take(rest, _URL, _string, ""),
         user_agent=_take(rest, _USER_AGENT, _string, ""),
         ip_address=_take(rest, _IP_ADDRESS, _string, ""),
@@ -117,11 +117,11 @@ def _string(value: object) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _reason(event_type: EventType, told: Reason, attributes: EventAttributes) -> Reason:
-    if event_type is EventType.SUPPRESSED and not told:
+def _reason(event_type: EventType, reported: Reason, attributes: EventAttributes) -> Reason:
+    if event_type is EventType.SUPPRESSED and not reported:
         detail = attributes.detail.lower()
-        return next((reason for words, reason in _SUPPRESSIONS if words in detail), told)
-    return smtp.reason(event_type, told, attributes.enhanced_code)
+        return next((reason for words, reason in _SUPPRESSIONS if words in detail), reported)
+    return smtp.reason(event_type, reported, attributes.enhanced_code)
 
 
 CLOUDMAILIN: Final = Provider("cloudmailin", _parts, _events)

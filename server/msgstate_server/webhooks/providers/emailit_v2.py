@@ -85,10 +85,10 @@ def _message_id(report: dict[str, object]) -> str:
 
 
 def _recipients(word: str, report: dict[str, object]) -> list[str]:
-    told = report.get("to")
-    if told is None:
-        told = member(report.get("email"), "rcpt_to")
-    recipients = told if isinstance(told, list) else [told]
+    reported = report.get("to")
+    if reported is None:
+        reported = member(report.get("email"), "rcpt_to")
+    recipients = reported if isinstance(reported, list) else [reported]
     if len(recipients) > 1 and word not in _OF_ALL_RECIPIENTS:
         raise Unreadable(f"object.to names {len(recipients)} recipients, and {word} does not say which it is about")
     if len(recipients) > REPORT_RECIPIENTS:

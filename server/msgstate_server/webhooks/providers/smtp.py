@@ -40,9 +40,9 @@ def reply_codes(reply: str) -> tuple[int, str]:
     return (int(found[1]), found[2] or "") if found else (0, "")
 
 
-def reason(event_type: EventType, told: Reason, enhanced: str) -> Reason:
+def reason(event_type: EventType, reported: Reason, enhanced: str) -> Reason:
     """The reason the provider told or, for a failure without one, the one that the enhanced code stands for."""
-    if told or event_type not in _EXPLAINED or not enhanced:
-        return told
+    if reported or event_type not in _EXPLAINED or not enhanced:
+        return reported
     meaning = enhanced[2:]
     return Reason.POLICY if meaning.startswith(_POLICY) else _REASONS.get(meaning, Reason.UNSPECIFIED)

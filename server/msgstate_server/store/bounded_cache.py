@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any
 
 
-def keep_latest(remembered: dict[Any, Any], most: int) -> None:
+def evict_oldest(remembered: dict[Any, Any], most: int) -> None:
     """Let those go that were put in the longest ago, beyond so many."""
     for oldest in list(islice(remembered, max(0, len(remembered) - most))):
         del remembered[oldest]

@@ -2,7 +2,7 @@
 
 import pytest
 
-from msgstate_server.domain.sealed import seal, unseal
+from msgstate_server.domain.opaque_token import seal, unseal
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\xff" * 16, bytes(range(256))])

@@ -18,7 +18,7 @@ _FOLDED: Final = tuple(fact for fact in RecipientStatus.__struct_fields__ if fac
 _ANY: Final = 2**63 - 1
 
 
-def before_what_remains(record: RecipientRecord) -> RecipientStatus:
+def before_first_retained(record: RecipientRecord) -> RecipientStatus:
     """The status before the first event that remains, as far as that event tells."""
     stored = record.stored.status
     status = RecipientStatus(stored.provider, stored.message_id, stored.recipient, stored.evidence, stored.version)
@@ -29,7 +29,7 @@ def before_what_remains(record: RecipientRecord) -> RecipientStatus:
 
 
 def differences(record: RecipientRecord, folded: RecipientStatus) -> Iterator[tuple[str, object]]:
-    """Facts that are not what they must be, and that; `folded` is `before_what_remains` with what remains."""
+    """Facts that are not what they must be, and that; `folded` is `before_first_retained` with what remains."""
     stored = record.stored.status
     again = msgspec.structs.replace(stored)
     for entry in record.entries:

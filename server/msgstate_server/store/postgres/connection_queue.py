@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 
-class Turns:
+class ConnectionQueue:
     """So many at a time, and the others wait: as long as it takes, or until they are told that it is in vain."""
 
     def __init__(self, size: int) -> None:
@@ -15,7 +15,7 @@ class Turns:
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     @asynccontextmanager
-    async def taken(self) -> AsyncIterator[None]:
+    async def acquire(self) -> AsyncIterator[None]:
         """One turn; raises ConnectionError where it was waited for in vain."""
         if self._free:
             self._free -= 1
@@ -52,4 +52,4 @@ class Turns:
                 turn.set_exception(ConnectionError(f"another one found no connection: {reason!r}"))
 
 
-__all__ = ["Turns"]
+__all__ = ["ConnectionQueue"]

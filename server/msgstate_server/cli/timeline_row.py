@@ -13,7 +13,7 @@ _WORTH_TELLING: Final = 60
 _EFFECTS: Final = {log_pb2.EFFECT_CONFIRMED: "confirmed", log_pb2.EFFECT_WEAKER: "late"}
 
 
-class Happening(NamedTuple):
+class TimelineRow(NamedTuple):
     """One row: `effect` is empty where the state moved, else how the event compared with what was known."""
 
     time: Timestamp
@@ -26,10 +26,10 @@ class Happening(NamedTuple):
     cause: str
 
 
-def of_transition(transition: log_pb2.Transition) -> Happening:
+def of_transition(transition: log_pb2.Transition) -> TimelineRow:
     """The row of a transition."""
     provisional = transition.HasField("failure") and not transition.failure.final
-    return Happening(
+    return TimelineRow(
         transition.commit_time,
         transition.position,
         printable(f"{transition.provider}/{transition.message_id}"),
@@ -41,11 +41,11 @@ def of_transition(transition: log_pb2.Transition) -> Happening:
     )
 
 
-def of_entry(entry: log_pb2.LogEntry) -> Happening:
+def of_entry(entry: log_pb2.LogEntry) -> TimelineRow:
     """The row of an event, whether it moved the state or not."""
     event = entry.event
     errored = event.type == event_pb2.EVENT_TYPE_ERRORED and entry.to_state == status_pb2.STATE_FAILED
-    return Happening(
+    return TimelineRow(
         entry.commit_time,
         entry.position,
         printable(f"{event.provider}/{event.message_id}"),

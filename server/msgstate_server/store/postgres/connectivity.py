@@ -12,7 +12,7 @@ _AWAY_SECONDS: Final = 2.0
 """How long nothing can be read before the database counts as away: a connection that broke is made anew meanwhile."""
 
 
-class Reach:
+class Connectivity:
     """What reads told last."""
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class Reach:
         self._is_back.set()
 
     @contextmanager
-    def noted(self) -> Iterator[None]:
+    def observe(self) -> Iterator[None]:
         """Take note of what becomes of the read within."""
         try:
             yield
