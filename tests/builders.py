@@ -33,6 +33,7 @@ FACTS: Final = (
     "aliases",
     "create_time",
     "update_time",
+    "state_change_time",
 )
 """The columns of a status that the events of its recipient decide."""
 

@@ -22,7 +22,7 @@ from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.lifecycle import evidence_of
 from msgstate_server.domain.status import RecipientStatus
 
-ARRIVAL_DEPENDENT = {"version", "position", "create_time", "update_time"}
+ARRIVAL_DEPENDENT = {"version", "position", "create_time", "update_time", "state_change_time"}
 
 NOW = 1_790_000_000_000_000
 DAY = 86_400_000_000
@@ -86,6 +86,8 @@ attributes = st.builds(
     detail=st.sampled_from(("", "one", "other")),
     automated=st.booleans(),
     aliases=st.lists(st.sampled_from(("x", "y", "z")), max_size=2),
+    message_ref=st.sampled_from(("", "", "r", "s")),
+    metadata=st.dictionaries(st.sampled_from(("k", "l")), st.sampled_from(("1", "2", "x" * 300)), max_size=2),
 )
 
 events = st.builds(

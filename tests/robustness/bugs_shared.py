@@ -97,16 +97,16 @@ SHARED_BUGS: Final = (
 """,
                 """            # What a statement reads beside what it locks is as it was before it waited for them.
             before = await connection.fetch(SQL["lock_statuses"].replace("FOR NO KEY UPDATE OF s", ""), *hashes)
-            ids = {Identity(row[1], row[2]): row[0] for row in before}
-            keys = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
-            known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
+            ids = {stored.identity: stored.id for stored in map(status_from_row, before)}
+            some = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
+            known = await connection.fetch(SQL["load_keys"], *zip(*some, strict=True)) if some else ()
             await asyncio.sleep(0.02)
             rows = await connection.fetch(SQL["lock_statuses"], *hashes)
 """,
             ),
             Edit(
                 _WRITER,
-                'await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()',
+                'await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()',
                 "known",
             ),
             Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
@@ -159,9 +159,9 @@ SHARED_BUGS: Final = (
             Edit(_WRITER, _IMPORTS, "import asyncio\n" + _IMPORTS),
             Edit(
                 _ENGINE,
-                """        self._writer = Writer(self._write, clock)
+                """        self._writer = Writer(self._write, hashes, clock)
 """,
-                """        self._writer = Writer(self._write, clock)
+                """        self._writer = Writer(self._write, hashes, clock)
         self._writer.show = lambda last: self._show(
             msgspec.structs.replace(self._head, **last._asdict()), self._head, self._lost
         )

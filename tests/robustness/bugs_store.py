@@ -154,11 +154,11 @@ RECEIPT_IN_KEY: Final = Bug(
         Edit(
             "domain/identity.py",
             """            event.occurred_time,
-            attributes,
+            _as_reported(attributes),
 """,
             """            event.occurred_time,
             event.received_time,
-            attributes,
+            _as_reported(attributes),
 """,
         )
     ],

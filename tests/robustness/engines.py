@@ -123,7 +123,7 @@ class PostgresDatabase:
 
     def end_backends(self, chosen: random.Random) -> int:
         """See `Database`."""
-        backends = "SELECT pid FROM pg_stat_activity WHERE application_name = 'msgstate' ORDER BY pid"
+        backends = "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'msgstate%' ORDER BY pid"
         pids = [row["pid"] for row in self.servers.primary.query(backends)]
         ended = chosen.sample(pids, chosen.randint(min(1, len(pids)), len(pids)))
         gone = self.servers.primary.query(

@@ -17,21 +17,21 @@ AMBIGUOUS = (grpc.StatusCode.FAILED_PRECONDITION, "MESSAGE_AMBIGUOUS")
 async def test_one_recipient_can_be_asked_for(shared: Client, asked: str) -> None:
     """State, counts and recipients are then that one's alone; the address may be spelled as mail does."""
     await shared.publish(
-        event("pair", BOUNCED, recipient="a@example.com"), event("pair", DELIVERED, recipient="B@example.com")
+        event("pair", BOUNCED, recipient="a@example.com"), event("pair", DELIVERED, recipient="b@example.com")
     )
     status = (await shared.status("pair", recipient=asked)).status
 
-    assert [recipient.recipient for recipient in status.recipients] == ["B@example.com"]
+    assert [recipient.recipient for recipient in status.recipients] == ["b@example.com"]
     assert status.state == status_pb2.STATE_DELIVERED
     assert [(count.state, count.count) for count in status.state_counts] == [(status_pb2.STATE_DELIVERED, 1)]
 
 
 @pytest.mark.parametrize(
     ("message_id", "recipient"),
-    [("pair-none", ""), ("pair", "c@example.com"), ("pair", "b@example.com"), ("PAIR", ""), ("<<pair>>", "")],
+    [("pair-none", ""), ("pair", "c@example.com"), ("PAIR", "")],
 )
 async def test_what_is_not_there_is_not_found(shared: Client, message_id: str, recipient: str) -> None:
-    """An unknown message, and a known one without this recipient, are NOT_FOUND; ids and local parts have a case."""
+    """An unknown message, and a known one without this recipient, are NOT_FOUND; ids have a case."""
     await shared.publish(event("pair", recipient="a@example.com"), event("pair", recipient="B@example.com"))
 
     with pytest.raises(grpc.aio.AioRpcError) as raised:

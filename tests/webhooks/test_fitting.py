@@ -41,7 +41,7 @@ def test_ids_and_recipient_are_normalized() -> None:
         event("<1@Example.com>", " Me <Me@EXAMPLE.com> ", aliases=["<7>", "7", "", "<>", "1@Example.com", "8"])
     )
 
-    assert (fitted.message_id, fitted.recipient) == ("1@Example.com", "Me@example.com")
+    assert (fitted.message_id, fitted.recipient) == ("1@Example.com", "me@example.com")
     assert fitted.attributes.aliases == ["7", "8"]
     assert fitted.attributes.metadata == {}
 

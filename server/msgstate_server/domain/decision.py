@@ -7,7 +7,7 @@ from typing import NamedTuple
 import msgspec
 
 from msgstate_server.domain.events import Event
-from msgstate_server.domain.identity import Identity, event_key, identity_of
+from msgstate_server.domain.identity import Identity, event_key
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.domain.status import RecipientStatus
 
@@ -38,7 +38,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
 
 def candidate(event: Event) -> Candidate:
     """The event with the identity and the key that decide whether it is new."""
-    return Candidate(event, identity_of(event.provider, event.message_id, event.recipient), event_key(event))
+    return Candidate(event, Identity(event.provider, event.message_id, event.recipient), event_key(event))
 
 
 class Payload(msgspec.Struct):
@@ -88,6 +88,11 @@ class StoredStatus(msgspec.Struct, array_like=True, gc=False):
     id: int
     status: RecipientStatus
 
+    @property
+    def identity(self) -> Identity:
+        """What names the recipient."""
+        return Identity(self.status.provider, self.status.message_id, self.status.recipient)
+
 
 class Appended(msgspec.Struct, frozen=True, gc=False):
     """A new row of the log, with the store's number of its recipient and the index of the submission it came in."""
@@ -105,6 +110,8 @@ class Decision(NamedTuple):
     changed: dict[Identity, StoredStatus]
     aliases: list[tuple[int, str]]
     """New aliases, each with the number of the recipient it points at."""
+    refs: list[tuple[int, str]]
+    """New message refs, likewise."""
 
     def payloads(self, submissions: Sequence[Submission]) -> dict[int, Payload]:
         """The bodies that brought a new event, by the index of their submission."""
@@ -128,8 +135,8 @@ def decide(
     position of each event of the batch that is already in the log. `position` is the log's last.
     """
     seen = dict(known)
-    decision = Decision([], [], {}, [])
-    _, appended, changed, new_aliases = decision
+    decision = Decision([], [], {}, [], [])
+    _, appended, changed, new_aliases, new_refs = decision
     for index, submission in enumerate(submissions):
         outcomes: list[Outcome] = []
         for candidate in submission.candidates:
@@ -143,11 +150,23 @@ def decide(
             position += 1
             seen[status_id, key] = position
             changed[candidate.identity] = stored
-            before, aliases = status.evidence, status.aliases
+            before, aliases, refs = status.evidence, status.aliases, status.message_refs
             status.apply(event, key, position, commit_time)
             if status.aliases is not aliases:
                 new_aliases.extend((status_id, alias) for alias in status.aliases if alias not in aliases)
-            entry = LogEntry(position, event, key, before, status.evidence, status.version, commit_time)
+            if status.message_refs is not refs:
+                new_refs.extend((status_id, ref) for ref in status.message_refs if ref not in refs)
+            entry = LogEntry(
+                position,
+                event,
+                key,
+                before,
+                status.evidence,
+                status.version,
+                commit_time,
+                status.message_refs,
+                status.metadata,
+            )
             appended.append(Appended(status_id, entry, index))
             outcomes.append(Outcome(Disposition.ACCEPTED, position))
         decision.outcomes.append(outcomes)

@@ -51,7 +51,13 @@ class Reason(IntEnum):
 
 
 class EventAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False):
-    """What an event carries beside its identity, type and times; stored as one JSON object without its empty fields."""
+    """What an event carries beside its identity, type and times; stored as one JSON object without its empty fields.
+
+    `reported_recipient` is what the provider wrote, and `reported_message_id` the same without one pair of angle
+    brackets; both are empty where they are the canonical form in `Event`. The last two are set only on rows that a
+    migration moved to another recipient: `repeated` marks a second report of the same event, and `kept_fingerprint` is
+    the fingerprint, in hex, that tokens already carry.
+    """
 
     provider_type: str = ""
     event_id: str = ""
@@ -65,10 +71,15 @@ class EventAttributes(msgspec.Struct, omit_defaults=True, kw_only=True, gc=False
     automated: bool = False
     aliases: list[str] = []
     metadata: dict[str, str] = {}
+    message_ref: str = ""
+    reported_recipient: str = ""
+    reported_message_id: str = ""
+    repeated: bool = False
+    kept_fingerprint: str = ""
 
 
 class Event(msgspec.Struct, array_like=True, gc=False):
-    """One normalized event about the recipient `(provider, message_id, recipient)`.
+    """One normalized event about the recipient `(provider, message_id, recipient)`, both ids in canonical form.
 
     `occurred_time` is the provider's own time and may be missing; `received_time` is when msgstate got it.
     """

@@ -30,6 +30,14 @@ MESSAGE_RECIPIENTS: Final = 1_000
 """Recipients in one `MessageStatus`; the rest is listed."""
 RECIPIENT_ALIASES: Final = 256
 """Aliases that are kept of one recipient: the first in order of their characters."""
+RECIPIENT_REFS: Final = 16
+"""Refs that are kept of one recipient: the first in order of their characters."""
+RECIPIENT_METADATA_PAIRS: Final = 32
+"""Metadata pairs that are kept of one recipient: those of the first keys in order of their characters."""
+RECIPIENT_METADATA_BYTES: Final = 256
+"""Of one metadata pair of a recipient's status, key and value together. A longer pair is kept with its event alone."""
+REF_RECIPIENTS: Final = 10_000
+"""Recipients of messages that one ref may name; those that appeared later are left out."""
 MESSAGE_ALIASES: Final = 256
 """Aliases in one `MessageStatus`."""
 BATCH_KEYS: Final = 500

@@ -20,7 +20,11 @@ class Effect(IntEnum):
 
 
 class LogEntry(msgspec.Struct, array_like=True, gc=False):
-    """One accepted event at its place in the log; `version` is the recipient's after the event."""
+    """One accepted event at its place in the log; `version` is the recipient's after the event.
+
+    `message_refs` and `metadata` are those of the recipient's status: at the commit, or at the time of reading if the
+    entry comes from the store.
+    """
 
     position: int
     event: Event
@@ -29,6 +33,8 @@ class LogEntry(msgspec.Struct, array_like=True, gc=False):
     after: Evidence
     version: int
     commit_time: int
+    message_refs: list[str] = []
+    metadata: dict[str, str] = {}
 
     @property
     def moved(self) -> bool:
@@ -47,6 +53,9 @@ class LogEntry(msgspec.Struct, array_like=True, gc=False):
     @property
     def fingerprint(self) -> bytes:
         """8 bytes that tell this row from any other that could stand at its position."""
+        kept = self.event.attributes.kept_fingerprint
+        if kept:
+            return bytes.fromhex(kept)
         return fingerprint(self.position, self.key, self.commit_time, self.after, self.version)
 
 

@@ -1,17 +1,23 @@
 """What is known about one recipient of one message: its state and the facts beside it, folded from its events.
 
-Every fact but version, position, create and update time is a minimum, a maximum, a count or a union over the events,
-so the order in which they came cannot show. `compact_time` alone is no fold: the store sets it.
+Every fact is a minimum, a maximum, a count or a union over the events, so their order of arrival cannot show. The
+exceptions are version, position, and the create, update and state change times. The store sets `compact_time`.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
 from msgstate_server.domain.events import Event, EventType, Reason
-from msgstate_server.domain.identity import provider_time
+from msgstate_server.domain.identity import normalize_id, provider_time
 from msgstate_server.domain.lifecycle import NEXT, evidence_of
-from msgstate_server.domain.limits import RECIPIENT_ALIASES
+from msgstate_server.domain.limits import (
+    RECIPIENT_ALIASES,
+    RECIPIENT_METADATA_BYTES,
+    RECIPIENT_METADATA_PAIRS,
+    RECIPIENT_REFS,
+)
 from msgstate_server.domain.states import Evidence, State
 
 
@@ -37,8 +43,9 @@ _STRENGTH: Final = {EventType.BOUNCED: 0, EventType.EXPIRED: 1, EventType.ERRORE
 class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
     """The state machine of `(provider, message_id, recipient)` and its facts; times in microseconds since 1970.
 
-    `position` is that of the last transition in the log; 0 before the first event. `compact_time` is when the events
-    so far were last deleted from the log; None where all are retained.
+    `position` is that of the last transition in the log, and `state_change_time` its commit time; both are 0 before the
+    first event. `compact_time` is when the events so far were last deleted from the log; None where all are retained.
+    `metadata` holds the pairs of all events, within limits: of two values of one key the first in order.
     """
 
     provider: str
@@ -64,6 +71,9 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
     create_time: int = 0
     update_time: int = 0
     compact_time: int | None = None
+    message_refs: list[str] = []
+    metadata: dict[str, str] = {}
+    state_change_time: int = 0
 
     @property
     def state(self) -> State:
@@ -94,19 +104,23 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
             self.evidence = after
             self.version += 1
             self.position = position
+            self.state_change_time = commit_time
         if not self.create_time:
             self.create_time = commit_time
         self.update_time = commit_time
         self._note_times(event, automated)
         if event_type in _STRENGTH:
             self._note_cause(event, key)
-        elif event_type is EventType.OPENED and not automated:
+        elif event_type is EventType.OPENED and not automated and not attributes.repeated:
             self.open_count += 1
-        elif event_type is EventType.CLICKED and not automated:
+        elif event_type is EventType.CLICKED and not automated and not attributes.repeated:
             self.click_count += 1
         if attributes.aliases:
-            # The first in order, and not those that came first, so that the order of events cannot show.
-            self.aliases = sorted({*self.aliases, *attributes.aliases})[:RECIPIENT_ALIASES]
+            self.aliases = _first(self.aliases, map(normalize_id, attributes.aliases), RECIPIENT_ALIASES)
+        if attributes.message_ref:
+            self.message_refs = _first(self.message_refs, (attributes.message_ref,), RECIPIENT_REFS)
+        if attributes.metadata:
+            self.metadata = merge_metadata(self.metadata, attributes.metadata)
 
     def _note_times(self, event: Event, automated: bool) -> None:
         time = provider_time(event)
@@ -133,6 +147,71 @@ class RecipientStatus(msgspec.Struct, array_like=True, gc=False):
             self.suppression_cause = _stronger(self.suppression_cause, cause)
         else:
             self.failure_cause = _stronger(self.failure_cause, cause)
+
+
+def _first(known: list[str], new: Iterable[str], most: int) -> list[str]:
+    """The first in order, and not those that came first, so that the order of events cannot show."""
+    added = {value for value in new if value and value not in known}
+    return sorted({*known, *added})[:most] if added else known
+
+
+def merge_metadata(known: dict[str, str], new: dict[str, str]) -> dict[str, str]:
+    """The pairs of both, whichever came first: of each key the value that is first in order, of the keys the first.
+
+    The limit is on each pair by itself: a limit on all pairs together would make the result depend on the order of
+    events.
+    """
+    if known.items() >= new.items():
+        return known
+    pairs = dict(known)
+    for key, value in new.items():
+        if len(key) + len(value) <= RECIPIENT_METADATA_BYTES >= len(key.encode()) + len(value.encode()):
+            pairs[key] = min(value, pairs.get(key, value))
+    return {key: pairs[key] for key in sorted(pairs)[:RECIPIENT_METADATA_PAIRS]}
+
+
+def folded(parts: Sequence[RecipientStatus]) -> RecipientStatus:
+    """One status of all that is known in several, at least one: what their events together make it.
+
+    The facts of a status are minima, maxima, counts and unions, so those of several fold as their events would. Version
+    is the number of transitions of all parts. The ids are those of the first part.
+    """
+    whole = msgspec.structs.replace(parts[0])
+    for part in parts[1:]:
+        _fold_in(whole, part)
+    return whole
+
+
+_EARLIEST: Final = (
+    "queued_time",
+    "sent_time",
+    "delivered_time",
+    "engaged_time",
+    "failed_time",
+    "suppressed_time",
+    "complained_time",
+    "unsubscribed_time",
+    "create_time",
+)
+_LATEST: Final = ("evidence", "position", "last_event_time", "update_time", "compact_time", "state_change_time")
+_SUMS: Final = ("version", "open_count", "click_count")
+
+
+def _fold_in(whole: RecipientStatus, part: RecipientStatus) -> None:
+    for fields, choose in ((_EARLIEST, min), (_LATEST, max), (_SUMS, _total)):
+        for field in fields:
+            known = [value for each in (whole, part) if (value := getattr(each, field)) is not None]
+            setattr(whole, field, choose(known) if known else None)
+    for field in ("failure_cause", "suppression_cause"):
+        if (cause := getattr(part, field)) is not None:
+            setattr(whole, field, _stronger(getattr(whole, field), cause))
+    whole.aliases = _first(whole.aliases, part.aliases, RECIPIENT_ALIASES)
+    whole.message_refs = _first(whole.message_refs, part.message_refs, RECIPIENT_REFS)
+    whole.metadata = merge_metadata(whole.metadata, part.metadata)
+
+
+def _total(numbers: list[int]) -> int:
+    return sum(numbers)
 
 
 def _milestones(event_type: EventType, automated: bool) -> tuple[str, ...]:

@@ -2,17 +2,14 @@
 
 from msgstate_server.domain.decision import Candidate, candidate
 from msgstate_server.domain.events import Event
-from msgstate_server.domain.identity import normalize_id, normalize_recipient
+from msgstate_server.domain.identity import canonicalize
 from msgstate_server.domain.validation import Violation, violations
 
 
 def admit(event: Event) -> Candidate | list[Violation]:
     """The event with its ids and addresses normalized, in place, and its key; or every rule that it breaks."""
-    event.message_id = normalize_id(event.message_id)
-    event.recipient = normalize_recipient(event.recipient)
+    canonicalize(event)
     attributes = event.attributes
-    if attributes.aliases:
-        attributes.aliases = [normalize_id(alias) for alias in attributes.aliases]
     found = violations(event)
     if found:
         return found

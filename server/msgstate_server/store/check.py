@@ -6,11 +6,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from msgstate_server.domain.events import EventType
-from msgstate_server.domain.identity import Identity, address_hash, event_key, identity_of
+from msgstate_server.domain.identity import event_key
 from msgstate_server.domain.log import EMPTY_FINGERPRINT, Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.compacted_check import before_first_retained, bounds, differences
+from msgstate_server.store.hashing import Hashes, IdentityHashes
 from msgstate_server.store.protocol import Audit, RecipientRecord, Unreadable
 
 _FACTS: Final = tuple(
@@ -47,7 +48,7 @@ async def check(audit: Audit, summary: Summary) -> AsyncIterator[Finding]:
             yield Finding(record.where, record.reason)
             continue
         summary.events += len(record.entries)
-        for finding in _check_recipient(record, audit.head):
+        for finding in _check_recipient(record, audit.head, audit.hashes):
             yield finding
         if record.entries and record.entries[-1].position == audit.head.position:
             last = record.entries[-1]
@@ -105,7 +106,7 @@ def _check_head(head: Head, last: LogEntry | None) -> Iterator[Finding]:
             yield Finding("head", f"commit_time is {head.commit_time}, the last event's is {last.commit_time}")
 
 
-def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
+def _check_recipient(record: RecipientRecord, head: Head, hashes: Hashes) -> Iterator[Finding]:
     """Fold the recipient's events anew, and hold every step and the result against what is stored."""
     stored = record.stored.status
     compacted = stored.compact_time is not None
@@ -115,9 +116,9 @@ def _check_recipient(record: RecipientRecord, head: Head) -> Iterator[Finding]:
     for entry in record.entries:
         yield from _check_entry(entry, folded)
     where = f"status {record.stored.id} ({stored.provider}/{stored.message_id} to {stored.recipient})"
-    yield from _check_hashes(record, where)
+    yield from _check_hashes(record, hashes, where)
     for alias in record.unfindable:
-        yield Finding(where, f"alias {alias!r} leads nowhere: its row in the alias table is missing")
+        yield Finding(where, f"alias or ref {alias!r} leads nowhere: its row in the alias table is missing")
     if compacted:
         yield from _check_compacted(record, folded, head, where)
         return
@@ -146,12 +147,11 @@ def _different(where: str, stored: RecipientStatus, fact: str, must: object) -> 
     return Finding(where, f"{fact} is {_shown(getattr(stored, fact))}, its events make it {_shown(must)}")
 
 
-def _check_hashes(record: RecipientRecord, where: str) -> Iterator[Finding]:
+def _check_hashes(record: RecipientRecord, hashes: Hashes, where: str) -> Iterator[Finding]:
     """What look-ups go by is what the ids make it."""
-    stored = record.stored.status
-    found = (*record.identity, record.address_hash)
-    must = (*identity_of(stored.provider, stored.message_id, stored.recipient), address_hash(stored.recipient))
-    for name, is_now, is_to_be in zip((*Identity._fields, "address_hash"), found, must, strict=True):
+    found = (*record.hashes, record.address_hash)
+    must = (*hashes.identity(record.stored.identity), hashes.address(record.stored.status.recipient))
+    for name, is_now, is_to_be in zip((*IdentityHashes._fields, "address_hash"), found, must, strict=True):
         if is_now != is_to_be:
             yield Finding(where, f"{name} is {is_now}, its ids make it {is_to_be}")
 

@@ -12,7 +12,7 @@ from msgstate_server.store.protocol import RecipientRecord
 
 _COUNTS: Final = ("open_count", "click_count")
 _STEPS: Final = ("evidence", "version")
-_OF_THE_LOG: Final = (*_STEPS, *_COUNTS, "position", "create_time", "update_time", "compact_time")
+_OF_THE_LOG: Final = (*_STEPS, *_COUNTS, "position", "create_time", "update_time", "compact_time", "state_change_time")
 _FOLDED: Final = tuple(fact for fact in RecipientStatus.__struct_fields__ if fact not in _OF_THE_LOG)
 """Minima, maxima and unions: an event that is folded in a second time changes none of them."""
 _ANY: Final = 2**63 - 1
@@ -36,7 +36,8 @@ def differences(record: RecipientRecord, folded: RecipientStatus) -> Iterator[tu
         if entry.event.type is not EventType.UNSPECIFIED:
             again.apply(entry.event, entry.key, entry.position, entry.commit_time)
     yield from ((fact, getattr(again, fact)) for fact in _FOLDED if getattr(again, fact) != getattr(stored, fact))
-    exact = (*_STEPS, *["position"] * bool(folded.position), *["update_time"] * bool(record.entries))
+    moved = ["position", "state_change_time"] if folded.position else []
+    exact = (*_STEPS, *moved, *["update_time"] * bool(record.entries))
     yield from ((fact, getattr(folded, fact)) for fact in exact if getattr(folded, fact) != getattr(stored, fact))
 
 
@@ -46,6 +47,7 @@ def bounds(record: RecipientRecord, folded: RecipientStatus, head: Head) -> Iter
     yield "version", 1, 7
     if not folded.position:
         yield "position", 1, head.floor
+        yield "state_change_time", record.stored.status.create_time, record.stored.status.update_time
     if not record.entries:
         yield "update_time", record.stored.status.create_time, head.floor_time
     yield "create_time", 0, min(folded.create_time or head.floor_time, head.floor_time)

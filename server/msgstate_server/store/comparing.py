@@ -15,7 +15,7 @@ async def compare(source: View, destination: View, rows: int, advance: Callable[
             yield finding
     found, expected = await destination.standing(), await source.standing()
     if found != expected:
-        yield Finding("head", f"is {found.encode()} in DEST, and {expected.encode()} in SOURCE")
+        yield Finding("head", f"is {found.shown()} in DEST, and {expected.shown()} in SOURCE")
 
 
 class _Reader:

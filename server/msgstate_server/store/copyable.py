@@ -6,6 +6,7 @@ from the last key that is there. Every method raises `StoreUnusable` where its d
 
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from hashlib import blake2b
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -65,7 +66,8 @@ STATUSES: Final = _table(
     "aliases",
     "id message_hash recipient_hash provider message_id recipient evidence version position queued_time sent_time "
     "delivered_time engaged_time failed_time suppressed_time complained_time unsubscribed_time last_event_time "
-    "open_count click_count failure_cause suppression_cause aliases create_time update_time address_hash compact_time",
+    "open_count click_count failure_cause suppression_cause aliases create_time update_time address_hash compact_time "
+    "message_refs metadata state_change_time",
 )
 PAYLOADS: Final = _table("payload", "body", "id provider account received_time body")
 EVENTS: Final = _table(
@@ -84,6 +86,8 @@ class Standing(msgspec.Struct, frozen=True):
     """Where a store stands: its head, and the largest ids that it ever gave out, none of which is given out again."""
 
     head: Head
+    hash_key: bytes
+    """The secret that keys the store's hashes, which are copied as they are."""
     last_status: int
     last_payload: int
     last_quarantined: int
@@ -91,6 +95,10 @@ class Standing(msgspec.Struct, frozen=True):
     def encode(self) -> str:
         """The standing as text, the same for equal ones."""
         return msgspec.json.encode(self).decode()
+
+    def shown(self) -> str:
+        """The standing as an error shows it: a digest stands for the secret."""
+        return msgspec.structs.replace(self, hash_key=blake2b(self.hash_key, digest_size=4).digest()).encode()
 
 
 class Marker(NamedTuple):

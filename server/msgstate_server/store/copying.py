@@ -177,6 +177,7 @@ class _CountedAudit:
 
     def __init__(self, view: View, audit: Audit, counted: _Counted) -> None:
         self.head = audit.head
+        self.hashes = audit.hashes
         self._view, self._audit, self._counted = view, audit, counted
 
     async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:

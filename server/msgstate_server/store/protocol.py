@@ -11,10 +11,10 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from msgstate_server.domain.decision import Candidate, Outcome, Payload, Problem, StoredStatus, Submission
-from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence, State
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.hashing import Hashes, IdentityHashes
 
 
 class MessageKey(msgspec.Struct, array_like=True, frozen=True):
@@ -248,12 +248,12 @@ class Store(Protocol):
 class RecipientRecord(msgspec.Struct, array_like=True):
     """A recipient's stored status, its log rows that remain in order of position, and how look-ups find it.
 
-    `unfindable` has those of its aliases by which they do not.
+    `unfindable` has those of its aliases and refs by which they do not.
     """
 
     stored: StoredStatus
     entries: list[LogEntry]
-    identity: Identity
+    hashes: IdentityHashes
     address_hash: int
     unfindable: list[str]
 
@@ -271,6 +271,8 @@ class Audit(Protocol):
     """One consistent view of a whole store, for `check`: nothing written meanwhile shows in it."""
 
     head: Head
+    hashes: Hashes
+    """The hash functions of the store."""
 
     def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
         """Every recipient, with its log rows."""

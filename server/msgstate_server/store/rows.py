@@ -8,9 +8,10 @@ from typing import Any, Final
 import msgspec
 
 from msgstate_server.domain.decision import Appended, Payload, Problem, StoredStatus
-from msgstate_server.domain.identity import Identity, address_hash
+from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import Cause, RecipientStatus
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import Quarantined
 
 _COMPRESSION: Final = 1
@@ -18,40 +19,49 @@ _COMPRESSION: Final = 1
 
 _encode: Final = msgspec.json.Encoder().encode
 _cause: Final = msgspec.json.Decoder(Cause)
-_aliases: Final = msgspec.json.Decoder(list[str])
+_texts: Final = msgspec.json.Decoder(list[str])
+_metadata: Final = msgspec.json.Decoder(dict[str, str])
 _problems: Final = msgspec.json.Decoder(list[Problem])
 _EVIDENCE: Final = tuple(Evidence)
 
 
-def status_row(stored: StoredStatus, identity: Identity) -> tuple[object, ...]:
+def status_row(stored: StoredStatus, identity: Identity, hashes: Hashes) -> tuple[object, ...]:
     """The columns of `recipient_status`, in the table's order, but for `compact_time`, which no event changes."""
     status = stored.status
     return (
         stored.id,
-        *identity,
+        *hashes.identity(identity),
         status.provider,
         status.message_id,
         status.recipient,
         int(status.evidence),
-        *msgspec.structs.astuple(status)[4:-6],
+        *msgspec.structs.astuple(status)[4:17],
         _json_or_null(status.failure_cause),
         _json_or_null(status.suppression_cause),
         _encode(status.aliases).decode(),
         status.create_time,
         status.update_time,
-        address_hash(status.recipient),
+        hashes.address(status.recipient),
+        _json_or_null(status.message_refs or None),
+        _json_or_null(status.metadata or None),
+        status.state_change_time,
     )
 
 
 def status_from_row(row: Sequence[Any]) -> StoredStatus:
     """The status that is in all columns of `recipient_status`."""
-    status_id, _, _, provider, message_id, recipient, evidence, *facts, _, compact_time = row
+    status_id, _, _, provider, message_id, recipient, evidence, *facts, _, compact_time, refs, metadata, changed = row
     failure, suppression, aliases = facts[13:16]
     facts[13] = None if failure is None else _cause.decode(failure)
     facts[14] = None if suppression is None else _cause.decode(suppression)
-    facts[15] = [] if aliases == "[]" else _aliases.decode(aliases)
-    facts.append(compact_time)
+    facts[15] = [] if aliases == "[]" else _texts.decode(aliases)
+    facts += (compact_time, *labels_from_row(refs, metadata), changed)
     return StoredStatus(status_id, RecipientStatus(provider, message_id, recipient, _EVIDENCE[evidence], *facts))
+
+
+def labels_from_row(refs: str | None, metadata: str | None) -> tuple[list[str], dict[str, str]]:
+    """The message refs and the metadata of a recipient."""
+    return [] if refs is None else _texts.decode(refs), {} if metadata is None else _metadata.decode(metadata)
 
 
 def _json_or_null(value: object) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from msgstate_server.domain import limits
 from msgstate_server.domain.events import Event
-from msgstate_server.domain.identity import normalize_id, normalize_recipient
+from msgstate_server.domain.identity import canonicalize, normalize_id
 from msgstate_server.domain.validation import TEXT_LIMITS, is_suspect
 
 CUT: Final = "msgstate.cut"
@@ -52,11 +52,9 @@ def fit(event: Event, account: str = "") -> Event:
         value = getattr(attributes, field)
         if is_suspect(value, limit):
             setattr(attributes, field, _fit_text(field, value, limit, cut, replaced))
-    message_id = normalize_id(event.message_id)
     attributes.metadata = metadata = _fit_metadata(attributes.metadata, cut, replaced)
-    fitted = msgspec.structs.replace(
-        event, message_id=message_id, recipient=normalize_recipient(event.recipient), attributes=attributes
-    )
+    fitted = msgspec.structs.replace(event, attributes=attributes)
+    canonicalize(fitted)
     attributes.aliases = _fit_aliases(fitted, cut)
     for key, value in ((CUT, ",".join(cut)), (REPLACED, ",".join(replaced)), (ACCOUNT, account)):
         if value:

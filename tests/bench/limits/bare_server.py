@@ -28,6 +28,7 @@ from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.conversion import message_to_proto, write_recipient, write_time
 from msgstate_server.store.rows import status_from_row
 from msgstate_server.store.sqlite.connection import open_for_reading
+from msgstate_server.store.sqlite.queries import read_hashes
 from tests.bench.limits.serving import Handlers, serve, streaming, unary
 from tests.bench.limits.straight_look_ups import TOKEN, read_views
 from tests.bench.workload import WATCH_BATCH, event, look_ups
@@ -64,7 +65,8 @@ def _publishing(publish: Any) -> Any:
 
 def _get(file: Path, count: int, of_messages: int) -> Handlers:
     with closing(open_for_reading(file)) as connection:
-        views = {view.message_id: view for view in read_views(connection, look_ups(count, of_messages))}
+        found = read_views(connection, read_hashes(connection), look_ups(count, of_messages))
+        views = {view.message_id: view for view in found}
 
     async def get(request: pb.GetMessageStatusRequest, _: Context) -> pb.GetMessageStatusResponse:
         status = message_to_proto(views[request.message_id], RESPONSE_BYTES)

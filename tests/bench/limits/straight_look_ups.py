@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate_server.domain.identity import message_hash
 from msgstate_server.domain.limits import RESPONSE_BYTES
 from msgstate_server.queries import MessageView
 from msgstate_server.rpc.conversion import write_message
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.rows import status_from_row
 from msgstate_server.store.sqlite.connection import open_for_reading
+from msgstate_server.store.sqlite.queries import read_hashes
 from tests.bench.workload import BATCH, look_ups
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ TOKEN: Final = "A" * 50
 _QUERY: Final = "SELECT * FROM recipient_status WHERE message_hash = ? AND message_id = ?"
 
 
-def read_views(connection: sqlite.Connection, wanted: Iterable[str]) -> Iterator[MessageView]:
+def read_views(connection: sqlite.Connection, hashes: Hashes, wanted: Iterable[str]) -> Iterator[MessageView]:
     """Each of these messages, which have one recipient, as it is to be answered."""
     for message_id in wanted:
-        rows = connection.execute(_QUERY, (message_hash(message_id), message_id)).fetchall()
+        rows = connection.execute(_QUERY, (hashes.message(message_id), message_id)).fetchall()
         statuses = [status_from_row(row).status for row in rows]
         status = statuses[0]
         counts = {status.state: len(statuses)}
@@ -47,7 +48,7 @@ def main() -> None:
     wanted = look_ups(count, messages)
     with closing(open_for_reading(file)) as connection:
         started = time.perf_counter()
-        views = read_views(connection, wanted)
+        views = read_views(connection, read_hashes(connection), wanted)
         for _ in range(0, count, BATCH):
             response = pb.BatchGetMessageStatusesResponse(resume_token=TOKEN)
             for view in islice(views, BATCH):

@@ -13,8 +13,8 @@ from typing import Any, Final
 import asyncpg
 
 from msgstate_server.domain.decision import StoredStatus
-from msgstate_server.domain.identity import identity_of
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.postgres.queries import SQL, entry_from_row
 from msgstate_server.store.rows import status_row
 from tests.bench.workload import BATCH
@@ -29,6 +29,8 @@ _TYPES: Final = {
     "bytea": "bytea[]",
 }
 _PREFIX: Final = "SET search_path = msgstate"
+
+_HASHES = Hashes(bytes(16))
 
 
 async def _statement(connection: Any, table: str, tail: str = "") -> str:
@@ -61,8 +63,8 @@ async def batches(source: str) -> list[tuple[list[Row], list[Row]]]:
             fresh = RecipientStatus(event.provider, event.message_id, event.recipient)
             stored = statuses.setdefault(row[1], StoredStatus(row[1], fresh))
             stored.status.apply(event, entry.key, entry.position, entry.commit_time)
-            identity = identity_of(event.provider, event.message_id, event.recipient)
-            touched[row[1]] = (*status_row(stored, identity), None)
+            columns = status_row(stored, stored.identity, _HASHES)
+            touched[row[1]] = (*columns[:26], None, *columns[26:])
         prepared.append((list(touched.values()), rows[start : start + BATCH]))
     return prepared
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pysqlite3.dbapi2 as sqlite
 
 from msgstate_server.domain.decision import StoredStatus
-from msgstate_server.domain.identity import identity_of
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.rows import status_row
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.store.sqlite.connection import open_for_writing
@@ -22,18 +22,22 @@ from tests.bench.workload import BATCH
 
 Row = tuple[object, ...]
 
-_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 26) + ", NULL)"  # noqa: S608
+_INSERT_STATUS = "INSERT INTO recipient_status VALUES (" + ", ".join("?" * 26) + ", NULL, ?, ?, ?)"  # noqa: S608
 _INSERT_EVENT = "INSERT INTO event VALUES (" + ", ".join("?" * 12) + ")"  # noqa: S608
 _UPDATE_STATUS = """
 UPDATE recipient_status SET
     evidence = ?, version = ?, position = ?, queued_time = ?, sent_time = ?, delivered_time = ?, engaged_time = ?,
     failed_time = ?, suppressed_time = ?, complained_time = ?, unsubscribed_time = ?, last_event_time = ?,
     open_count = ?, click_count = ?, failure_cause = ?, suppression_cause = ?, aliases = ?, create_time = ?,
-    update_time = ?
+    update_time = ?, message_refs = ?, metadata = ?, state_change_time = ?
 WHERE id = ?
 """
-_CHANGING = slice(6, -1)
-"""The columns of a status but those that never change."""
+_HASHES = Hashes(bytes(16))
+
+
+def _changing(row: Row) -> Row:
+    """The columns of a status without those that never change."""
+    return (*row[6:25], *row[26:])
 
 
 async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
@@ -59,7 +63,7 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
         prepared.append(
             (
                 [row for status_id, row in touched.items() if status_id in new],
-                [(*row[_CHANGING], status_id) for status_id, row in touched.items() if status_id not in new],
+                [(*_changing(row), status_id) for status_id, row in touched.items() if status_id not in new],
                 rows,
             )
         )
@@ -68,8 +72,7 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
 
 
 def _row(stored: StoredStatus) -> Row:
-    status = stored.status
-    return status_row(stored, identity_of(status.provider, status.message_id, status.recipient))
+    return status_row(stored, stored.identity, _HASHES)
 
 
 def write(target: Path, prepared: list[tuple[list[Row], list[Row], list[Row]]]) -> float:

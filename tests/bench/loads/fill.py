@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from msgstate_server.domain.decision import Submission, candidate
 from msgstate_server.domain.events import Event, EventAttributes, EventType
-from msgstate_server.domain.identity import address_hash, message_hash, recipient_hash
 from msgstate_server.domain.log import fingerprint
 from msgstate_server.domain.states import Evidence
 from msgstate_server.store.sqlite import SqliteStore
 from msgstate_server.store.sqlite.connection import open_for_writing
+from msgstate_server.store.sqlite.queries import read_hashes
 from tests.bench.workload import ADDRESS, CAMPAIGN, OTHER_PROVIDER, SHARE, named
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ _STATUS: Final = {
     "position": "position + :n * :events",
     "create_time": "create_time + :n * :span",
     "update_time": "update_time + :n * :span",
+    "state_change_time": "state_change_time + :n * :span",
 }
 _EVENT: Final = {
     "position": "position + :n * :events",
@@ -115,9 +116,10 @@ def repeat(file: Path, size: _Size, times: int) -> None:
     with closing(open_for_writing(file)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -2097152")
-        connection.create_function("hash_of_message", 1, message_hash, deterministic=True)
-        connection.create_function("hash_of_recipient", 2, recipient_hash, deterministic=True)
-        connection.create_function("hash_of_address", 1, address_hash, deterministic=True)
+        hashes = read_hashes(connection)
+        connection.create_function("hash_of_message", 1, hashes.message, deterministic=True)
+        connection.create_function("hash_of_recipient", 2, hashes.recipient, deterministic=True)
+        connection.create_function("hash_of_address", 1, hashes.address, deterministic=True)
         for number in range(1, times):
             values = size._asdict() | {"n": number}
             connection.execute("BEGIN IMMEDIATE")

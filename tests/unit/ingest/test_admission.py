@@ -14,7 +14,7 @@ from tests.builders import event
     [
         ({"message_id": "m"}, "m", "a@example.com", []),
         ({"message_id": "<m@example.com>"}, "m@example.com", "a@example.com", []),
-        ({"recipient": " Ann <Ann@EXAMPLE.com> "}, "m", "Ann@example.com", []),
+        ({"recipient": " Ann <Ann@EXAMPLE.com> "}, "m", "ann@example.com", []),
         ({"recipient": "debug@SMTP"}, "m", "debug@smtp", []),
         ({"aliases": ["<b>", "a", "b"]}, "m", "a@example.com", ["a", "b"]),
     ],
@@ -32,10 +32,15 @@ def test_event_is_normalized(given: dict[str, str], message_id: str, recipient: 
 
 
 def test_candidate_is_of_the_normalized_event() -> None:
-    """One event written in two ways has one identity and one key."""
+    """One event written in two ways has one identity and one key, and keeps how its recipient was written."""
     plain = event(message_id="m", recipient="a@example.com", aliases=["x", "y"])
     written = event(message_id="<m>", recipient="A <a@EXAMPLE.COM>", aliases=["<y>", "x", "y"])
-    assert admit(written) == admit(plain) == candidate(plain)
+    assert admit(plain) == candidate(plain)
+    admitted = admit(written)
+    assert isinstance(admitted, Candidate)
+    assert admitted.event.attributes.reported_recipient == "A <a@EXAMPLE.COM>"
+    admitted.event.attributes.reported_recipient = ""
+    assert admitted == admit(plain)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,9 @@ TEXTS = {
     "message_hash": "message_hash + 1",
     "recipient_hash": "recipient_hash + 1",
     "address_hash": "address_hash + 1",
+    "message_refs": "'[\"other\"]'",
+    "metadata": '\'{"other": "1"}\'',
+    "state_change_time": "state_change_time - 1",
 }
 CHANGES = {name: f"{name} + 1" for name in FACTS} | TEXTS | {"compact_time": "5"}
 NAMED = {"provider": "recipient_hash", "recipient": "recipient_hash", "message_id": "message_hash"}
@@ -385,4 +388,4 @@ async def test_an_alias_that_leads_nowhere_is_found(copy: Path, statement: str) 
     found = await findings(copy)
     assert [finding.where.split(" (")[0] for finding in found] == ["status 3"] * 2
     assert all("leads nowhere" in finding.what for finding in found)
-    assert {"'alias2'", "'alias22'"} == {finding.what.split()[1] for finding in found}
+    assert {"'alias2'", "'alias22'"} == {finding.what.split()[3] for finding in found}

@@ -23,7 +23,7 @@ else:
     import pysqlite3.dbapi2 as sqlite
 
 SECOND_MIGRATION, THIRD_MIGRATION = "0002_lists_and_quarantine", "0003_retention"
-FOURTH_MIGRATION = "0004_undelivered"
+FOURTH_MIGRATION, FIFTH_MIGRATION = "0004_undelivered", "0005_canonical_identity"
 FIRST_COLUMNS = {
     "recipient_status": (
         "id, message_hash, recipient_hash, provider, message_id, recipient, evidence, version, position, queued_time, "
@@ -42,8 +42,11 @@ SECOND_COLUMNS = FIRST_COLUMNS | {
     "quarantine": "*",
 }
 """What those of the second version have."""
-THIRD_COLUMNS = dict.fromkeys(FIRST_COLUMNS, "*")
-"""What those of the third version have: all of today's."""
+THIRD_COLUMNS = SECOND_COLUMNS | {
+    "recipient_status": SECOND_COLUMNS["recipient_status"] + ", compact_time",
+    "head": FIRST_COLUMNS["head"] + ", floor_time, last_forgotten, last_discarded",
+}
+"""What those of the third version have."""
 BODIES = [b"", b"{}", b"x" * 100_000]
 
 
@@ -110,7 +113,7 @@ async def test_an_upgrade_is_told(path: Path) -> None:
         with structlog.testing.capture_logs() as logs:
             await (await SqliteStore.open(file)).close()
         told.append([entry.get("migrations") for entry in logs])
-    assert told == [[[SECOND_MIGRATION, THIRD_MIGRATION, FOURTH_MIGRATION]], [], []]
+    assert told == [[[SECOND_MIGRATION, THIRD_MIGRATION, FOURTH_MIGRATION, FIFTH_MIGRATION]], [], []]
 
 
 async def test_a_migration_that_fails_leaves_the_file_as_it_was(path: Path) -> None:
@@ -142,10 +145,8 @@ async def test_a_damaged_body_does_not_keep_the_others_from_being_served(path: P
 async def test_check_asks_for_the_migration(path: Path) -> None:
     """A file that no server of this version has opened is not checked: the refusal says how to bring it up to date."""
     await file_of_the_first_version(path)
-    with pytest.raises(
-        StoreUnusable,
-        match=rf"its schema lacks {SECOND_MIGRATION}, {THIRD_MIGRATION}, {FOURTH_MIGRATION}\): run `msgstate migrate`",
-    ):
+    pending = f"{SECOND_MIGRATION}, {THIRD_MIGRATION}, {FOURTH_MIGRATION}, {FIFTH_MIGRATION}"
+    with pytest.raises(StoreUnusable, match=rf"its schema lacks {pending}\): run `msgstate migrate`"):
         await findings(path)
 
 

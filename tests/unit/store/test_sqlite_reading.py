@@ -10,12 +10,12 @@ import pytest
 from msgstate_server.domain.errors import StoreUnavailable
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import State
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import MessageKey, StatusFilter
 from msgstate_server.store.sqlite import SqliteStore, listing, messages
 from msgstate_server.store.sqlite.connection import open_for_reading
 from msgstate_server.store.sqlite.queries import SQL
 from msgstate_server.store.sqlite.recent import RecentLog
-from msgstate_server.store.sqlite.zone_map import ZoneMap
 from tests.builders import NOW, SECOND, Clock, append, event, numbered, submission
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 else:
     import pysqlite3.dbapi2 as sqlite
 
-Ask = Callable[[sqlite.Connection, messages.Part, int], list[Any]]
+Ask = Callable[[sqlite.Connection, Hashes, messages.Part, int], list[Any]]
 ENDLESS = "WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers) SELECT count(*) FROM numbers"
 
 
@@ -103,7 +103,7 @@ async def test_a_page_is_one_view(store: SqliteStore, monkeypatch: pytest.Monkey
     with closing(open_for_reading(store.path)) as connection:
         reading: Any = Interrupted(connection, SQL["last_candidate"].split("(", 1)[0], commit)
         while True:
-            page = listing.list_recipients(reading, ZoneMap(), on_the_way, before, 100)
+            page = listing.RecipientLists(store._hashes).read(reading, on_the_way, before, 100)  # noqa: SLF001
             found += [stored.status.message_id for stored in page.statuses]
             before = page.next
             if before is None:
@@ -125,11 +125,11 @@ def counted(connection: sqlite.Connection) -> Iterator[list[int]]:
     connection.set_progress_handler(None, 0)
 
 
-def steps(connection: sqlite.Connection, ask: Ask, keys: list[MessageKey]) -> int:
+def steps(connection: sqlite.Connection, hashes: Hashes, ask: Ask, keys: list[MessageKey]) -> int:
     """The thousands of steps that SQLite takes to answer."""
     with counted(connection) as taken:
         for part in messages.parts(keys):
-            ask(connection, part, 6)
+            ask(connection, hashes, part, 6)
     return taken[0]
 
 
@@ -138,8 +138,9 @@ async def test_many_providers_of_one_id_take_one_walk(store: SqliteStore, ask: A
     """To ask for a message of many recipients under 40 providers takes a few times the work of one, not 40 times."""
     await append(store, *(event(recipient=str(number), aliases=["alias"]) for number in range(2_000)))
     with closing(open_for_reading(store.path)) as connection:
-        alone = steps(connection, ask, [MessageKey("nobody", name)])
-        together = steps(connection, ask, [MessageKey(f"p{number}", name) for number in range(40)])
+        hashes = store._hashes  # noqa: SLF001
+        alone = steps(connection, hashes, ask, [MessageKey("nobody", name)])
+        together = steps(connection, hashes, ask, [MessageKey(f"p{number}", name) for number in range(40)])
     assert alone > 10
     assert together < 4 * alone
 
@@ -147,13 +148,13 @@ async def test_many_providers_of_one_id_take_one_walk(store: SqliteStore, ask: A
 class Lists:
     """Lists of one store, in a thread of one's own."""
 
-    def __init__(self, connection: sqlite.Connection) -> None:
-        self._connection, self._zones = connection, ZoneMap()
+    def __init__(self, connection: sqlite.Connection, hashes: Hashes) -> None:
+        self._connection, self._lists = connection, listing.RecipientLists(hashes)
 
     def page(self, wanted: StatusFilter, before: int | None, limit: int) -> tuple[list[int], int]:
         """The ids on a page, and the thousands of steps that it took."""
         with counted(self._connection) as taken:
-            page = listing.list_recipients(self._connection, self._zones, wanted, before, limit)
+            page = self._lists.read(self._connection, wanted, before, limit)
         return [stored.id for stored in page.statuses], taken[0]
 
     def calls(self, wanted: StatusFilter) -> tuple[list[int], int]:
@@ -161,7 +162,7 @@ class Lists:
         found: list[int] = []
         before, calls = None, 0
         while calls == 0 or before is not None:
-            page = listing.list_recipients(self._connection, self._zones, wanted, before, 1_000)
+            page = self._lists.read(self._connection, wanted, before, 1_000)
             found += [stored.id for stored in page.statuses]
             before, calls = page.next, calls + 1
         return found, calls
@@ -170,7 +171,7 @@ class Lists:
 @pytest.fixture
 def lists(store: SqliteStore) -> Iterator[Lists]:
     with closing(open_for_reading(store.path)) as connection:
-        yield Lists(connection)
+        yield Lists(connection, store._hashes)  # noqa: SLF001
 
 
 async def test_a_page_amid_a_campaign_sorts_nobody(store: SqliteStore, lists: Lists) -> None:

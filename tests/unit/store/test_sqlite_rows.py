@@ -1,6 +1,5 @@
 """What is in the tables where no method of the store shows it."""
 
-from msgstate_server.domain.identity import address_hash, alias_hash, message_hash
 from msgstate_server.store.protocol import MessageKey, StatusFilter
 from msgstate_server.store.sqlite import SqliteStore
 from tests.builders import append, event, find_by_alias, numbered, payload, submission
@@ -22,7 +21,7 @@ async def test_alias_of_one_hash_is_told_by_its_text(store: SqliteStore) -> None
     """Two aliases that fall together in the index are told apart by what they are."""
     await append(store, event(message_id="m1", aliases=["one"]), event(message_id="m2", aliases=["two"]))
     with connected(store.path) as connection:
-        connection.execute("UPDATE alias SET alias_hash = ?", (alias_hash("two"),))
+        connection.execute("UPDATE alias SET alias_hash = ?", (store._hashes.alias("two"),))  # noqa: SLF001
     assert await find_by_alias(store, "two") == [MessageKey("acme", "m2")]
 
 
@@ -41,8 +40,8 @@ async def test_lists_tell_one_hash_apart_by_the_text(store: SqliteStore) -> None
     """Messages and addresses that fall together in the indexes are listed each for itself."""
     await append(store, event(message_id="m1", recipient="a"), event(message_id="m2", recipient="b"))
     with connected(store.path) as connection:
-        connection.execute("UPDATE recipient_status SET message_hash = ?", (message_hash("m1"),))
-        connection.execute("UPDATE recipient_status SET address_hash = ?", (address_hash("a"),))
+        connection.execute("UPDATE recipient_status SET message_hash = ?", (store._hashes.message("m1"),))  # noqa: SLF001
+        connection.execute("UPDATE recipient_status SET address_hash = ?", (store._hashes.address("a"),))  # noqa: SLF001
     for wanted in (StatusFilter(message_id="m1"), StatusFilter(recipient="a")):
         page = await store.list_recipients(wanted, None, 10)
         assert [stored.status.message_id for stored in page.statuses] == ["m1"]

@@ -9,13 +9,14 @@ from typing import Any, Final
 import msgspec
 
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.domain.identity import Identity, alias_hash
 from msgstate_server.domain.log import Head, LogEntry
+from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.hashing import Hashes, IdentityHashes
 from msgstate_server.store.postgres.connection import Connection, connect, required
 from msgstate_server.store.postgres.incomplete_copy import require_finished
 from msgstate_server.store.postgres.log_positions import read_head
-from msgstate_server.store.postgres.migrations import is_post, pending
-from msgstate_server.store.postgres.queries import SQL, entry_from_row
+from msgstate_server.store.postgres.migrations import is_optional, pending
+from msgstate_server.store.postgres.queries import SQL, entry_from_row, read_hashes
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.rows import status_from_row
 
@@ -40,7 +41,7 @@ class PostgresAuditor:
                 async with connection.transaction(isolation="repeatable_read", readonly=True):
                     await require_finished(connection)
                     await require_schema(connection)
-                    yield PostgresAudit(connection, await read_head(connection))
+                    yield PostgresAudit(connection, await read_head(connection), await read_hashes(connection))
         finally:
             connection.terminate()
 
@@ -48,10 +49,11 @@ class PostgresAuditor:
 class PostgresAudit:
     """See `Audit`."""
 
-    def __init__(self, connection: Connection, head: Head) -> None:
+    def __init__(self, connection: Connection, head: Head, hashes: Hashes) -> None:
         """Read over a connection whose transaction has begun."""
         self._connection = connection
         self.head = head
+        self.hashes = hashes
 
     async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
         """See `Audit`."""
@@ -71,14 +73,21 @@ class PostgresAudit:
 
     async def _find_aliases(self, records: Sequence[RecipientRecord]) -> None:
         """Note those aliases that look-ups do not find."""
-        wanted = [(alias_hash(alias), record.stored.id) for record in records for alias in record.stored.status.aliases]
+        wanted = [
+            (name_hash, record.stored.id) for record in records for _, name_hash in self._names(record.stored.status)
+        ]
         found = set()
         if wanted:
             rows = await self._connection.fetch(SQL["audit_aliases"], *zip(*wanted, strict=True))
             found = {tuple(row) for row in rows}
         for record in records:
-            known = record.stored.status.aliases
-            record.unfindable = [alias for alias in known if (alias_hash(alias), record.stored.id) not in found]
+            names = self._names(record.stored.status)
+            record.unfindable = [name for name, name_hash in names if (name_hash, record.stored.id) not in found]
+
+    def _names(self, status: RecipientStatus) -> list[tuple[str, int]]:
+        """Aliases and refs, each with the hash under which look-ups find it."""
+        aliases = [(alias, self.hashes.alias(alias)) for alias in status.aliases]
+        return aliases + [(ref, self.hashes.ref(ref)) for ref in status.message_refs]
 
     async def log(self) -> AsyncIterator[tuple[int, int]]:
         """See `Audit`."""
@@ -91,7 +100,7 @@ class PostgresAudit:
 
 async def require_schema(connection: Connection) -> None:
     """Refuse a database that lacks what this version reads."""
-    missing = [name for name in await pending(connection) if not is_post(name)]
+    missing = [name for name in await pending(connection) if not is_optional(name)]
     if missing:
         raise StoreUnusable(
             f"store: its schema lacks {', '.join(missing)}: run `msgstate migrate`, or start `msgstate serve` on it, "
@@ -109,6 +118,6 @@ def _record(row: Sequence[Any], entries: Sequence[Sequence[Any]]) -> RecipientRe
         except (IndexError, msgspec.DecodeError) as error:
             return Unreadable(status_id, f"event {entry[0]}", str(error), len(entries))
     try:
-        return RecipientRecord(status_from_row(row), read, Identity(row[1], row[2]), row[25], [])
+        return RecipientRecord(status_from_row(row), read, IdentityHashes(row[1], row[2]), row[25], [])
     except (IndexError, msgspec.DecodeError) as error:
         return Unreadable(status_id, f"status {status_id}", str(error), len(entries))

@@ -8,9 +8,9 @@ from typing import Final
 
 import msgspec
 
-from msgstate_server.domain.identity import alias_hash
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.discarding import discarded
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.postgres.connection import Connection
 from msgstate_server.store.postgres.queries import SQL, execute, row_fingerprint
 from msgstate_server.store.protocol import Step
@@ -61,13 +61,16 @@ async def _delete_events(connection: Connection, ids: Sequence[int], compact_tim
     return deleted
 
 
-async def forget(connection: Connection, silent_since: int, after: int, limit: int) -> Step:
+async def forget(connection: Connection, hashes: Hashes, silent_since: int, after: int, limit: int) -> Step:
     """See `Store`."""
     failpoint("forget.after_begin")
     count, last, newest = await connection.fetchrow(SQL["look_at_statuses"], after, limit)
     found = await connection.fetch(SQL["lock_forgettable"], after, last, silent_since) if count else ()
     if found:
-        aliases = [(alias_hash(alias), row["id"]) for row in found for alias in _aliases.decode(row["aliases"])]
+        aliases = [(hashes.alias(alias), row["id"]) for row in found for alias in _aliases.decode(row["aliases"])]
+        aliases += [
+            (hashes.ref(ref), row["id"]) for row in found for ref in _aliases.decode(row["message_refs"] or "[]")
+        ]
         if aliases:
             await connection.execute(SQL["delete_aliases"], *zip(*aliases, strict=True))
         await connection.execute(SQL["delete_statuses"], [row["id"] for row in found])

@@ -14,6 +14,7 @@ from msgstate_server.store.postgres.connection import Connection, connect
 from msgstate_server.store.postgres.incomplete_copy import is_incomplete_copy, require_finished
 from msgstate_server.store.postgres.log_positions import read_head
 from msgstate_server.store.postgres.migrations import migrate
+from msgstate_server.store.postgres.queries import SQL, read_hashes
 from msgstate_server.store.sql import statements
 
 _SQL: Final = statements("msgstate_server.store.postgres", "copying.sql")
@@ -92,14 +93,18 @@ class _PostgresView:
         deadline = asyncio.get_running_loop().time() + _OTHERS_SECONDS
         while found := await self._connection.fetchrow(_SQL["others"]):
             if asyncio.get_running_loop().time() > deadline:
-                what = "another copy" if found[0] != "msgstate" else "a server or another command"
+                what = "another copy" if found[0] == "msgstate copy" else "a server or another command"
                 raise StoreUnusable(f"{what} of msgstate is connected to the database (from {found[1]}): stop it first")
             await asyncio.sleep(_OTHERS_PAUSE)
 
     async def standing(self) -> Standing:
         """See `View`."""
         with self.reporting_errors():
-            return Standing(await read_head(self._connection), *await self._connection.fetchrow(_SQL["last_ids"]))
+            return Standing(
+                await read_head(self._connection),
+                await self._connection.fetchval(SQL["read_hash_key"]),
+                *await self._connection.fetchrow(_SQL["last_ids"]),
+            )
 
     async def count(self, table: Table) -> int:
         """See `View`."""
@@ -117,7 +122,9 @@ class _PostgresView:
     async def audit(self) -> PostgresAudit:
         """See `View`."""
         with self.reporting_errors():
-            return PostgresAudit(self._connection, await read_head(self._connection))
+            return PostgresAudit(
+                self._connection, await read_head(self._connection), await read_hashes(self._connection)
+            )
 
 
 class PostgresSource(_PostgresView):
@@ -190,7 +197,8 @@ class PostgresDestination(_PostgresView):
     async def write_standing(self, standing: Standing) -> None:
         """See `Destination`."""
         head = standing.head
-        row = (head.log_id, head.position, head.commit_time, head.floor, head.floor_fingerprint, head.floor_time)
+        floor = (head.floor, head.floor_fingerprint, head.floor_time)
+        row = (head.log_id, head.position, head.commit_time, *floor, standing.hash_key)
         ids = (standing.last_status, standing.last_payload, standing.last_quarantined)
         with self.reporting_errors():
             async with self._connection.transaction():

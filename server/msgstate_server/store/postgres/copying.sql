@@ -20,7 +20,7 @@ SELECT count(*) FROM :table;
 -- name: last_ids
 -- The largest ids that were ever given out: of recipients, of bodies, in quarantine.
 SELECT
-    greatest((SELECT max(id) FROM recipient_status), (SELECT last_value FROM recipient_status_id_seq WHERE is_called), 0),
+    greatest((SELECT max(id) FROM recipient_status), (SELECT last_value FROM recipient_id_seq WHERE is_called), 0),
     greatest((SELECT max(id) FROM payload), (SELECT last_value FROM payload_id_seq WHERE is_called), 0),
     greatest((SELECT max(id) FROM quarantine), (SELECT last_value FROM quarantine_id_seq WHERE is_called), 0);
 
@@ -28,7 +28,7 @@ SELECT
 -- Who else is connected, and for what: servers, `check`, another copy.
 SELECT application_name, coalesce(host(client_addr), 'this machine')
 FROM pg_stat_activity
-WHERE datname = current_database() AND pid != pg_backend_pid() AND application_name IN ('msgstate', 'msgstate copy')
+WHERE datname = current_database() AND pid != pg_backend_pid() AND application_name LIKE 'msgstate%'
 LIMIT 1;
 
 -- name: is_store
@@ -69,12 +69,12 @@ UPDATE copying SET standing = '';
 DELETE FROM head;
 
 -- name: write_head
-INSERT INTO head (id, log_id, position, commit_time, floor, floor_fingerprint, floor_time)
-VALUES (1, $1, $2, $3, $4, $5, $6);
+INSERT INTO head (id, log_id, position, commit_time, floor, floor_fingerprint, floor_time, hash_key)
+VALUES (1, $1, $2, $3, $4, $5, $6, $7);
 
 -- name: write_sequences
 SELECT
-    setval('recipient_status_id_seq', greatest($1::bigint, 1), $1 > 0),
+    setval('recipient_id_seq', greatest($1::bigint, 1), $1 > 0),
     setval('payload_id_seq', greatest($2::bigint, 1), $2 > 0),
     setval('quarantine_id_seq', greatest($3::bigint, 1), $3 > 0);
 

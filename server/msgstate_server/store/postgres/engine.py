@@ -14,12 +14,15 @@ from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.postgres import compaction, log_positions, lookups
 from msgstate_server.store.postgres.connection import Connection, Connections, connect, required
 from msgstate_server.store.postgres.connectivity import Connectivity
 from msgstate_server.store.postgres.hosts import Hosts
 from msgstate_server.store.postgres.incomplete_copy import require_finished
+from msgstate_server.store.postgres.lookups import Lookups
 from msgstate_server.store.postgres.migrations import migrate
+from msgstate_server.store.postgres.queries import read_hashes
 from msgstate_server.store.postgres.writer import Writer
 from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
 
@@ -47,7 +50,7 @@ _log = structlog.get_logger("msgstate.store")
 class PostgresStore:
     """A msgstate database, open for one of its servers. Make it with `open`; see `Store` for what it promises."""
 
-    def __init__(self, url: str, clock: Callable[[], int], head: Head) -> None:
+    def __init__(self, url: str, clock: Callable[[], int], head: Head, hashes: Hashes) -> None:
         """Hold what `open` found."""
         self._clock = clock
         self._head = head
@@ -59,7 +62,9 @@ class PostgresStore:
         self._history = Connections(hosts, 2)
         self._end = Connections(hosts, 1, _END_SECONDS)
         self._connectivity = Connectivity()
-        self._writer = Writer(self._write, clock)
+        self._writer = Writer(self._write, hashes, clock)
+        self._hashes = hashes
+        self._lookups = Lookups(hashes)
         self._news: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._committing: set[asyncio.Task[Any]] = set()
         self._waiting = 0
@@ -78,9 +83,10 @@ class PostgresStore:
                 await require_finished(connection)
                 await migrate(connection, announce=_announce)
                 head = await log_positions.read_head(connection)
+                hashes = await read_hashes(connection)
         finally:
             await connection.close()
-        store = cls(url, clock, head)
+        store = cls(url, clock, head, hashes)
         for connections in (store._write, store._pages, store._history, store._end):
             await connections.open()
             store._opened.push_async_callback(connections.close)
@@ -211,31 +217,33 @@ class PostgresStore:
         self, message_id: str, provider: str, recipient: str, limit: int
     ) -> list[RecipientStatus]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.read_recipients(page, message_id, provider, recipient, limit))
+        return await self._pages.run(
+            lambda page: self._lookups.read_recipients(page, message_id, provider, recipient, limit)
+        )
 
     async def find_messages(self, message_id: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.find_messages(page, message_id, provider, limit))
+        return await self._pages.run(lambda page: self._lookups.find_messages(page, message_id, provider, limit))
 
     async def find_by_aliases(self, aliases: Sequence[MessageKey], limit: int) -> list[list[MessageKey]]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.find_by_aliases(page, aliases, limit))
+        return await self._pages.run(lambda page: self._lookups.find_by_aliases(page, aliases, limit))
 
     async def read_messages(self, keys: Sequence[MessageKey], limit: int) -> list[list[RecipientStatus]]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.read_messages(page, keys, limit))
+        return await self._pages.run(lambda page: self._lookups.read_messages(page, keys, limit))
 
     async def list_recipients(self, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.list_recipients(page, wanted, before, limit))
+        return await self._pages.run(lambda page: self._lookups.list_recipients(page, wanted, before, limit))
 
     async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.read_history(page, message, recipient, after, limit))
+        return await self._pages.run(lambda page: self._lookups.read_history(page, message, recipient, after, limit))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.count_recipients(page, message))
+        return await self._pages.run(lambda page: self._lookups.count_recipients(page, message))
 
     async def read_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
         """See `Store`."""
@@ -259,7 +267,7 @@ class PostgresStore:
 
     async def find_positions(self, candidates: Sequence[Candidate]) -> list[int]:
         """See `Store`."""
-        return await self._pages.run(lambda page: lookups.find_positions(page, candidates))
+        return await self._pages.run(lambda page: self._lookups.find_positions(page, candidates))
 
     async def list_quarantine(
         self, provider: str, include_replayed: bool, before: int | None, limit: int
@@ -292,7 +300,7 @@ class PostgresStore:
         """See `Store`."""
         failpoint("forget.before_begin")
         step = await self._finished(
-            self._writer.transact(lambda own: compaction.forget(own, silent_since, after, limit))
+            self._writer.transact(lambda own: compaction.forget(own, self._hashes, silent_since, after, limit))
         )
         failpoint("forget.after_commit")
         return step

@@ -12,9 +12,12 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.store.postgres.canonical_migration import make_identities_canonical
 from msgstate_server.store.postgres.connection import Connection, pause
 
 _TRIES: Final = 8
+_CANONICAL_IDENTITY: Final = "0005_post_canonical_identity"
+"""This version cannot run without it, so `serve` applies it too."""
 _LOCK_SECONDS: Final = 1
 """How long a migration waits for a table: whoever reads or writes it waits as long behind it."""
 
@@ -34,6 +37,11 @@ class Migration(NamedTuple):
 def is_post(name: str) -> bool:
     """Whether servers of the version before must have ended when a migration is applied."""
     return name.split("_")[1] == "post"
+
+
+def is_optional(name: str) -> bool:
+    """Whether this version runs without a migration."""
+    return is_post(name) and name != _CANONICAL_IDENTITY
 
 
 def _known() -> list[Migration]:
@@ -90,14 +98,31 @@ async def _migrate(
     await connection.execute("INSERT INTO msgstate.migration VALUES ('', now()) ON CONFLICT DO NOTHING")
     await connection.execute("SELECT FROM msgstate.migration WHERE name = '' FOR UPDATE")
     missing = await _pending(connection, known)
-    wanted = [migration for migration in missing if post or not migration.is_post]
-    if announce and wanted and len(missing) < len(known):
+    is_new = len(missing) == len(known)
+    wanted = [each for each in missing if post or not is_optional(each.name)]
+    if any(each.name == _CANONICAL_IDENTITY for each in wanted) and not is_new:
+        await _require_no_older_server(connection)
+    if announce and wanted and not is_new:
         announce([migration.name for migration in wanted])
     await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'")
     for migration in wanted:
         await connection.execute(migration.script)
+        if migration.name == _CANONICAL_IDENTITY:
+            await make_identities_canonical(connection)
         await connection.execute("INSERT INTO msgstate.migration VALUES ($1, now())", migration.name)
     return [migration.name for migration in wanted]
+
+
+async def _require_no_older_server(connection: Connection) -> None:
+    """Refuse a migration that servers of older versions could not live with, while one is connected."""
+    older = await connection.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'msgstate'"
+    )
+    if older:
+        raise StoreUnusable(
+            f"store: {_CANONICAL_IDENTITY} must run alone, and a server of an older msgstate is connected: stop all "
+            "servers of the older version, then start this one, or run `msgstate migrate`"
+        )
 
 
 async def pending(connection: Connection, known: Sequence[Migration] = MIGRATIONS) -> list[str]:

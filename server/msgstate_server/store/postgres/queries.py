@@ -8,10 +8,12 @@ import msgspec
 from msgstate_server.domain.events import Event, EventAttributes, EventType
 from msgstate_server.domain.log import Head, LogEntry, fingerprint
 from msgstate_server.domain.states import Evidence
+from msgstate_server.store.hashing import Hashes
+from msgstate_server.store.rows import labels_from_row
 from msgstate_server.store.sql import statements
 
 _NAMED: Final = statements("msgstate_server.store.postgres", "queries.sql")
-_ROWS: Final = {":entry": _NAMED["entry"], ":status": _NAMED["status"]}
+_ROWS: Final = {f":{name}": _NAMED[name] for name in ("entry", "status", "row")}
 _attributes: Final = msgspec.json.Decoder(EventAttributes)
 _EVIDENCE: Final = tuple(Evidence)
 _TYPES: Final = tuple(EventType)
@@ -45,15 +47,31 @@ BEYOND_ALL: Final = 2**63 - 1
 
 def entry_from_row(row: Sequence[Any]) -> LogEntry:
     """The log's row that is in the columns of `:entry`."""
-    position, provider, message_id, recipient, kind, occurred, received, attributes, key, before, after, *rest = row
-    event = Event(provider, message_id, recipient, _TYPES[kind], occurred, received, _attributes.decode(attributes))
-    return LogEntry(position, event, key.hex(), _EVIDENCE[before], _EVIDENCE[after], *rest)
+    position, *event, key, before, after, version, commit_time, refs, metadata = row
+    provider, message_id, recipient, kind, occurred, received, attributes = event
+    return LogEntry(
+        position,
+        Event(provider, message_id, recipient, _TYPES[kind], occurred, received, _attributes.decode(attributes)),
+        key.hex(),
+        _EVIDENCE[before],
+        _EVIDENCE[after],
+        version,
+        commit_time,
+        *labels_from_row(refs, metadata),
+    )
 
 
 def row_fingerprint(position: int, row: Sequence[Any]) -> bytes:
-    """The fingerprint of a row of the log, of its `event_key, commit_time, to_evidence, version`."""
-    key, commit_time, after, version = row
+    """The fingerprint of a row of the log, of the columns of `:row`."""
+    key, commit_time, after, version, kept = row
+    if kept:
+        return bytes.fromhex(kept)
     return fingerprint(position, key.hex(), commit_time, _EVIDENCE[after], version)
+
+
+async def read_hashes(connection: Any) -> Hashes:
+    """The hash functions of the store."""
+    return Hashes(await connection.fetchval(SQL["read_hash_key"]))
 
 
 def head_from_row(row: Sequence[Any]) -> Head:

@@ -5,8 +5,12 @@
 -- Where the log stands, with what its last row's fingerprint is made of; nulls where that row is gone.
 SELECT
     head.log_id, head.position, head.commit_time, head.floor, head.floor_fingerprint, head.floor_time,
-    event.event_key, event.commit_time, event.to_evidence, event.version
+    :row
 FROM head LEFT JOIN event ON event.position = head.position;
+
+-- name: read_hash_key
+-- The secret that keys every hash of this store.
+SELECT hash_key FROM head;
 
 -- name: find_unfinished
 -- Whether a copy has begun to make this database; whoever may not look is told by what comes after.
@@ -20,7 +24,7 @@ END;
 -- Step 1 of a write: recipients that may be new, numbered in the order of the arrays, which is that of their appearance,
 -- and inserted in that of their hashes. Who is in the midst of being inserted elsewhere is waited for.
 WITH numbered AS MATERIALIZED (
-    SELECT nextval('recipient_status_id_seq') AS id, new.*
+    SELECT nextval('recipient_id_seq') AS id, new.*
     FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::bigint[])
         AS new (message_hash, recipient_hash, provider, message_id, recipient, address_hash)
     WHERE NOT EXISTS (
@@ -110,17 +114,19 @@ WITH moved AS (
         last_event_time = new.last_event_time, open_count = new.open_count, click_count = new.click_count,
         failure_cause = new.failure_cause, suppression_cause = new.suppression_cause, aliases = new.aliases,
         create_time = CASE WHEN s.version = 0 THEN moved.commit_time ELSE s.create_time END,
-        update_time = moved.commit_time
+        update_time = moved.commit_time,
+        message_refs = new.message_refs, metadata = new.metadata,
+        state_change_time = CASE WHEN new.place IS NULL THEN s.state_change_time ELSE moved.commit_time END
     FROM moved CROSS JOIN unnest(
         $14::bigint[], $15::smallint[], $16::integer[], $17::bigint[],
         $18::bigint[], $19::bigint[], $20::bigint[], $21::bigint[], $22::bigint[], $23::bigint[],
         $24::bigint[], $25::bigint[], $26::bigint[], $27::integer[], $28::integer[],
-        $29::text[], $30::text[], $31::text[]
+        $29::text[], $30::text[], $31::text[], $32::text[], $33::text[]
     ) AS new (
         id, evidence, version, place,
         queued_time, sent_time, delivered_time, engaged_time, failed_time, suppressed_time,
         complained_time, unsubscribed_time, last_event_time, open_count, click_count,
-        failure_cause, suppression_cause, aliases
+        failure_cause, suppression_cause, aliases, message_refs, metadata
     )
     WHERE s.id = new.id
 )
@@ -227,7 +233,7 @@ ORDER BY entry.position;
 -- What a row's fingerprint is made of, beside the floor of the same moment.
 SELECT
     head.floor, head.floor_fingerprint,
-    event.event_key, event.commit_time, event.to_evidence, event.version
+    :row
 FROM head LEFT JOIN event ON event.position = $1;
 
 -- name: last_before
@@ -244,7 +250,7 @@ WITH RECURSIVE bisected (low, high) AS (
 )
 SELECT
     head.floor, head.floor_fingerprint, head.floor_time, found.low, found.high,
-    event.event_key, event.commit_time, event.to_evidence, event.version
+    :row
 FROM head
 CROSS JOIN (SELECT low, high FROM bisected ORDER BY high - low LIMIT 1) AS found
 LEFT JOIN event ON event.position = found.low;
@@ -306,7 +312,7 @@ ORDER BY first;
 
 -- name: last_entry_of
 -- The last row of any of these recipients.
-SELECT position, event_key, commit_time, to_evidence, version
+SELECT event.position, :row
 FROM event
 WHERE position = (SELECT max(position) FROM event WHERE status_id = ANY ($1::bigint[]));
 
@@ -345,7 +351,7 @@ FROM (SELECT id, create_time FROM recipient_status WHERE id > $1 ORDER BY id LIM
 
 -- name: lock_forgettable
 -- Those looked at of whom nothing was heard since a time, and nothing is in the log; locked until the commit.
-SELECT s.id, s.aliases FROM recipient_status AS s
+SELECT s.id, s.aliases, s.message_refs FROM recipient_status AS s
 WHERE s.id > $1 AND s.id <= $2 AND s.update_time < $3
     AND NOT EXISTS (SELECT 1 FROM event WHERE event.status_id = s.id)
 ORDER BY s.message_hash, s.recipient_hash
@@ -388,11 +394,17 @@ SELECT position, commit_time FROM event WHERE position > $1 ORDER BY position LI
 -- A row of the log as every statement gives it, for `:entry`. Columns are named everywhere: one that a later version adds
 -- must not show in what this one reads.
 event.position, s.provider, s.message_id, s.recipient, event.type, event.occurred_time, event.received_time,
-event.attributes, event.event_key, event.from_evidence, event.to_evidence, event.version, event.commit_time
+event.attributes, event.event_key, event.from_evidence, event.to_evidence, event.version, event.commit_time,
+s.message_refs, s.metadata
+
+-- name: row
+-- What a row's fingerprint is made of, for `:row`.
+event.event_key, event.commit_time, event.to_evidence, event.version, event.attributes::json ->> 'kept_fingerprint'
 
 -- name: status
 -- A recipient's row as every statement gives it, for `:status`.
 s.id, s.message_hash, s.recipient_hash, s.provider, s.message_id, s.recipient, s.evidence, s.version, s.position,
 s.queued_time, s.sent_time, s.delivered_time, s.engaged_time, s.failed_time, s.suppressed_time,
 s.complained_time, s.unsubscribed_time, s.last_event_time, s.open_count, s.click_count,
-s.failure_cause, s.suppression_cause, s.aliases, s.create_time, s.update_time, s.address_hash, s.compact_time
+s.failure_cause, s.suppression_cause, s.aliases, s.create_time, s.update_time, s.address_hash, s.compact_time,
+s.message_refs, s.metadata, s.state_change_time

@@ -6,8 +6,11 @@ IDLE_SECONDS: Final = 2
 """How long a transaction may stand still, its server frozen or cut off, before PostgreSQL undoes it: who holds the head
 holds up every other writer as long."""
 
+APPLICATION_NAME: Final = "msgstate 5"
+"""The name of every session, with the number of the last migration that tolerates no server of an older version."""
+
 SETTINGS: Final = {
-    "application_name": "msgstate",
+    "application_name": APPLICATION_NAME,
     "search_path": "msgstate",
     "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": f"{IDLE_SECONDS}s",

@@ -8,7 +8,7 @@ from typing import Final
 from msgstate_server.store.postgres.connection import Connection, connect, required
 from msgstate_server.store.postgres.incomplete_copy import require_finished
 from msgstate_server.store.postgres.log_positions import read_head
-from msgstate_server.store.postgres.migrations import MIGRATIONS, is_post, migrate, pending
+from msgstate_server.store.postgres.migrations import MIGRATIONS, is_optional, migrate, pending
 from msgstate_server.store.postgres.queries import SQL
 from msgstate_server.store.upkeep import Condition
 
@@ -35,7 +35,7 @@ class PostgresUpkeep:
     async def _condition(self) -> Condition:
         async with self._connected() as connection:
             missing = await pending(connection, MIGRATIONS)
-            later = [name for name in missing if is_post(name)]
+            later = [name for name in missing if is_optional(name)]
             return Condition(
                 exists=len(missing) < len(MIGRATIONS),
                 pending=missing,

@@ -21,10 +21,10 @@ from msgstate_server.domain.decision import (
     Submission,
     decide,
 )
-from msgstate_server.domain.events import Event
-from msgstate_server.domain.identity import Identity, address_hash, alias_hash
+from msgstate_server.domain.identity import Identity
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.bounded_cache import evict_oldest
+from msgstate_server.store.hashing import Hashes, IdentityHashes
 from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_from_row, status_row
@@ -63,9 +63,10 @@ class _Loaded(NamedTuple):
 class Writer:
     """Writes over connections of its own; `clock` gives commit times."""
 
-    def __init__(self, connections: Connections, clock: Callable[[], int]) -> None:
-        """Hold both."""
+    def __init__(self, connections: Connections, hashes: Hashes, clock: Callable[[], int]) -> None:
+        """Start with no recipient remembered."""
         self._connections = connections
+        self._hashes = hashes
         self._clock = clock
         self._recent: dict[Identity, None] = {}
 
@@ -121,7 +122,7 @@ class Writer:
             decision = decide(submissions, loaded.statuses, loaded.known, start, self._clock())
             payload_ids = await _write_bodies(connection, submissions, decision)
             failpoint("write.after_bodies")
-            await _write_aliases(connection, decision.aliases)
+            await _write_names(connection, decision, self._hashes)
             failpoint("write.after_aliases")
             base, commit_time = 0, 0
             if decision.appended:
@@ -139,23 +140,23 @@ class Writer:
         """Steps 1 to 3."""
         if not candidates:
             return _Loaded({}, {})
-        events = {candidate.identity: candidate.event for candidate in candidates}
-        hashes = tuple(zip(*events, strict=True))
-        new = {identity: event for identity, event in events.items() if identity not in self._recent}
+        wanted = {candidate.identity: self._hashes.identity(candidate.identity) for candidate in candidates}
+        hashes = tuple(zip(*wanted.values(), strict=True))
+        new = {identity: own for identity, own in wanted.items() if identity not in self._recent}
         rows: Sequence[Any] = ()
-        while len(rows) < len(events):
+        while len(rows) < len(wanted):
             if new:
-                await _insert(connection, new)
+                await _insert(connection, new, self._hashes)
             rows = await connection.fetch(SQL["lock_statuses"], *hashes)
             # Whom retention forgot, maybe between the two statements, is inserted anew.
-            new = events
-        statuses = {Identity(row[1], row[2]): status_from_row(row) for row in rows}
-        wanted = [
+            new = wanted
+        statuses = {stored.identity: stored for stored in map(status_from_row, rows)}
+        keys = [
             (stored.id, bytes.fromhex(candidate.key))
             for candidate in candidates
             if (stored := statuses[candidate.identity]).status.version
         ]
-        known = await connection.fetch(SQL["load_keys"], *zip(*wanted, strict=True)) if wanted else ()
+        known = await connection.fetch(SQL["load_keys"], *zip(*keys, strict=True)) if keys else ()
         return _Loaded(statuses, {(status_id, key.hex()): position for status_id, key, position in known})
 
     def _remember(self, identities: Iterable[Identity]) -> None:
@@ -176,7 +177,7 @@ class Writer:
         ]
         moved = {appended.status_id for appended in decision.appended if appended.entry.moved}
         statuses = [
-            _status_columns(stored, identity, stored.id in moved, start)
+            _status_columns(status_row(stored, identity, self._hashes), stored, stored.id in moved, start)
             for identity, stored in decision.changed.items()
         ]
         row = await connection.fetchrow(
@@ -207,18 +208,17 @@ def _entry_columns(appended: Appended, payload_id: int | None, start: int) -> tu
     return (appended.entry.position - start, *row[1:10], payload_id)
 
 
-def _status_columns(stored: StoredStatus, identity: Identity, moved: bool, start: int) -> tuple[object, ...]:
+def _status_columns(row: Sequence[object], stored: StoredStatus, moved: bool, start: int) -> tuple[object, ...]:
     """What `append` writes of a status; the place of its last transition where it has one in this batch."""
-    row = status_row(stored, identity)
     place = stored.status.position - start if moved else None
-    return (row[0], row[6], row[7], place, *row[9:23])
+    return (row[0], row[6], row[7], place, *row[9:23], row[26], row[27])
 
 
-async def _insert(connection: Connection, events: Mapping[Identity, Event]) -> None:
-    """Step 1, for the recipients of these events."""
-    named = [(event.provider, event.message_id, event.recipient) for event in events.values()]
-    addresses = [address_hash(recipient) for _, _, recipient in named]
-    await connection.execute(SQL["insert_statuses"], *zip(*events, strict=True), *zip(*named, strict=True), addresses)
+async def _insert(connection: Connection, new: Mapping[Identity, IdentityHashes], hashes: Hashes) -> None:
+    """Step 1, for these recipients."""
+    addresses = [hashes.address(identity.recipient) for identity in new]
+    columns = (*zip(*new.values(), strict=True), *zip(*new, strict=True), addresses)
+    await connection.execute(SQL["insert_statuses"], *columns)
     failpoint("write.after_statuses")
 
 
@@ -254,9 +254,11 @@ async def _write_quarantine(connection: Connection, submissions: Sequence[Submis
             await connection.execute(SQL["write_quarantine"], *row)
 
 
-async def _write_aliases(connection: Connection, aliases: Iterable[tuple[int, str]]) -> None:
+async def _write_names(connection: Connection, decision: Decision, hashes: Hashes) -> None:
+    rows = [(hashes.alias(alias), status_id) for status_id, alias in decision.aliases]
+    rows += [(hashes.ref(ref), status_id) for status_id, ref in decision.refs]
     # In order, so that two batches never wait for each other.
-    rows = sorted((alias_hash(alias), status_id) for status_id, alias in aliases)
+    rows.sort()
     if rows:
         await connection.execute(SQL["write_aliases"], *zip(*rows, strict=True))
 

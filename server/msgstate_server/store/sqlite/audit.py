@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import msgspec
 
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.domain.identity import alias_hash
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.store.protocol import RecipientRecord, Unreadable
 from msgstate_server.store.sqlite.connection import open_for_reading, require_safe_library
-from msgstate_server.store.sqlite.queries import fetch_json, read_head
+from msgstate_server.store.sqlite.queries import fetch_json, read_hashes, read_head
 from msgstate_server.store.sqlite.reader import close_behind
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ class SqliteAuditor:
         thread = ThreadPoolExecutor(1, "msgstate-check")
         connection = await asyncio.to_thread(open_for_reading, self._path)
         try:
-            connection.create_function("hash_of_alias", 1, alias_hash, deterministic=True)
             connection.execute("BEGIN")
             yield SqliteAudit(connection, thread)
         except (sqlite.Error, msgspec.DecodeError) as error:
@@ -62,6 +60,9 @@ class SqliteAudit:
         """Read the head, which fixes what the transaction sees; the rest is read in the thread."""
         self._connection, self._thread = connection, thread
         self.head = read_head(connection)
+        self.hashes = read_hashes(connection)
+        connection.create_function("hash_of_alias", 1, self.hashes.alias, deterministic=True)
+        connection.create_function("hash_of_ref", 1, self.hashes.ref, deterministic=True)
 
     async def recipients(self) -> AsyncIterator[RecipientRecord | Unreadable]:
         """See `Audit`."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from msgstate_server.domain.decision import Candidate, Payload
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import Quarantined, QuarantinePage
 from msgstate_server.store.rows import payload_from_row, quarantined_from_row
 from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, fetch_json
@@ -27,9 +28,9 @@ def read_payload(connection: sqlite.Connection, position: int) -> Payload | None
     return None if row is None else payload_from_row(*row)
 
 
-def find_positions(connection: sqlite.Connection, candidates: Sequence[Candidate]) -> list[int]:
+def find_positions(connection: sqlite.Connection, hashes: Hashes, candidates: Sequence[Candidate]) -> list[int]:
     """See `Store`."""
-    wanted = msgspec.json.encode([(*candidate.identity, candidate.key) for candidate in candidates]).decode()
+    wanted = msgspec.json.encode([(*hashes.identity(each.identity), each.key) for each in candidates]).decode()
     found = dict(_positions.decode(fetch_json(connection, "find_positions", (wanted,))))
     return [found.get(index, 0) for index in range(len(candidates))]
 

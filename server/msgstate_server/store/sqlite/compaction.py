@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from msgstate_server.domain.identity import Identity, alias_hash
+from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import LogEntry
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.discarding import discarded
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import Step
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, read_head
 
@@ -29,7 +30,7 @@ class _Silent(NamedTuple):
 
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
 _silent: Final = msgspec.json.Decoder(list[_Silent])
-_forgettable: Final = msgspec.json.Decoder(list[tuple[int, Identity, list[str]]])
+_forgettable: Final = msgspec.json.Decoder(list[tuple[int, Identity, list[str], list[str]]])
 _numbers: Final = msgspec.json.Decoder(list[int])
 _payloads: Final = msgspec.json.Decoder(list[tuple[int, int, int]])
 
@@ -74,20 +75,23 @@ def _delete_events(connection: sqlite.Connection, ids: Sequence[int], compact_ti
     return deleted
 
 
-def forget(connection: sqlite.Connection, silent_since: int, after: int, limit: int) -> tuple[Step, list[Identity]]:
+def forget(
+    connection: sqlite.Connection, hashes: Hashes, silent_since: int, after: int, limit: int
+) -> tuple[Step, list[Identity]]:
     """See `Store`; and who was deleted."""
     count, last, newest = connection.execute(SQL["look_at_statuses"], (after, limit)).fetchone()
     found = _forgettable.decode(fetch_json(connection, "find_forgettable", (after, last, silent_since)))
     if found:
-        aliases = [(alias_hash(alias), status_id) for status_id, _, known in found for alias in known]
-        ids = [status_id for status_id, _, _ in found]
+        aliases = [(hashes.alias(alias), status_id) for status_id, _, known, _ in found for alias in known]
+        aliases += [(hashes.ref(ref), status_id) for status_id, _, _, refs in found for ref in refs]
+        ids = [status_id for status_id, *_ in found]
         connection.execute(SQL["delete_aliases"], (_text(aliases),))
         connection.execute(SQL["delete_statuses"], (_text(ids),))
         connection.execute(SQL["write_last_forgotten"], (max(ids),))
         failpoint("forget.after_statuses")
     # Who appeared later than that was heard of later.
     go_on = None if count < limit or newest >= silent_since else last
-    return Step(go_on, len(found)), [identity for _, identity, _ in found]
+    return Step(go_on, len(found)), [identity for _, identity, *_ in found]
 
 
 def discard_payloads(connection: sqlite.Connection, received_before: int, after: int, limit: int) -> Step:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.domain.identity import alias_hash
 from msgstate_server.store.copyable import BATCH_BYTES, TABLES, Contents, Key, Marker, Row, Standing, Table
 from msgstate_server.store.sql import statements
 from msgstate_server.store.sqlite.audit import SqliteAudit
@@ -23,7 +22,7 @@ from msgstate_server.store.sqlite.connection import (
     open_for_writing,
     require_safe_library,
 )
-from msgstate_server.store.sqlite.queries import read_head
+from msgstate_server.store.sqlite.queries import read_hash_key, read_head
 from msgstate_server.store.sqlite.reader import close_behind
 
 if TYPE_CHECKING:
@@ -108,7 +107,8 @@ class _SqliteView:
         return await self.run(self._standing)
 
     def _standing(self) -> Standing:
-        return Standing(read_head(self.connection), *self.connection.execute(_SQL["last_ids"]).fetchone())
+        ids = self.connection.execute(_SQL["last_ids"]).fetchone()
+        return Standing(read_head(self.connection), read_hash_key(self.connection), *ids)
 
     async def count(self, table: Table) -> int:
         """See `View`."""
@@ -134,7 +134,6 @@ class _SqliteView:
 
     async def audit(self) -> SqliteAudit:
         """See `View`."""
-        self.connection.create_function("hash_of_alias", 1, alias_hash, deterministic=True)
         return await self.run(lambda: SqliteAudit(self.connection, self._thread))
 
 
@@ -252,7 +251,8 @@ class SqliteDestination(_SqliteView):
         floor = (head.floor, head.floor_fingerprint, head.floor_time)
         with self._transaction():
             self.connection.execute(_SQL["clear"].replace(":table", "head"))
-            self.connection.execute(_SQL["write_head"], (*row, *floor, standing.last_status, standing.last_payload))
+            ids = (standing.last_status, standing.last_payload)
+            self.connection.execute(_SQL["write_head"], (*row, *floor, *ids, standing.hash_key))
             self.connection.execute(_SQL["forget_sequence"])
             self.connection.execute(_SQL["write_sequence"], (standing.last_quarantined,))
 

@@ -56,8 +56,9 @@ UPDATE copying SET standing = '';
 
 -- name: write_head
 INSERT INTO head (
-    id, log_id, position, commit_time, fingerprint, floor, floor_fingerprint, floor_time, last_forgotten, last_discarded
-) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+    id, log_id, position, commit_time, fingerprint, floor, floor_fingerprint, floor_time, last_forgotten, last_discarded,
+    hash_key
+) VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: forget_sequence
 DELETE FROM sqlite_sequence WHERE name = 'quarantine';

@@ -13,7 +13,7 @@ import msgspec
 
 from msgstate_server.domain.decision import Candidate, Outcome, Payload, StoredStatus, Submission
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.domain.identity import identity_of, message_hash
+from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
@@ -27,14 +27,21 @@ from msgstate_server.store.sqlite.connection import (
     require_safe_library,
     unopenable,
 )
-from msgstate_server.store.sqlite.listing import list_recipients
+from msgstate_server.store.sqlite.listing import RecipientLists
 from msgstate_server.store.sqlite.log_positions import fingerprint_at, last_before, read_log
 from msgstate_server.store.sqlite.messages import Part, find_by_aliases, parts, read_messages
-from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_io_error, log_migrations, read_head, unavailable
+from msgstate_server.store.sqlite.queries import (
+    SQL,
+    fetch_json,
+    is_io_error,
+    log_migrations,
+    read_hashes,
+    read_head,
+    unavailable,
+)
 from msgstate_server.store.sqlite.reader import Reader
 from msgstate_server.store.sqlite.recent import RecentLog
 from msgstate_server.store.sqlite.writer import Writer
-from msgstate_server.store.sqlite.zone_map import ZoneMap
 
 if TYPE_CHECKING:
     import sqlite3 as sqlite
@@ -74,12 +81,13 @@ class SqliteStore:
             self._end = opened.enter_context(closing(Reader(path, "msgstate-end")))
             try:
                 self._head = read_head(self._connection)
+                self._hashes = read_hashes(self._connection)
             except sqlite.Error as error:
                 raise StoreUnusable(unopenable(path, error)) from error
             self._opened = opened.pop_all()
-        self._writer = Writer(self._connection, clock)
+        self._writer = Writer(self._connection, self._hashes, clock)
         self._recent = RecentLog()
-        self._zones = ZoneMap()
+        self._lists = RecipientLists(self._hashes)
         self._advanced = asyncio.Event()
         self._write_thread = ThreadPoolExecutor(1, "msgstate-write")
 
@@ -141,7 +149,7 @@ class SqliteStore:
         """See `Store`."""
         if recipient:
             return await self._read_recipient(message_id, provider, recipient, limit)
-        values = (message_hash(message_id), message_id, provider)
+        values = (self._hashes.message(message_id), message_id, provider)
         found = self._read(lambda: _read_statuses(self._reader, "read_few_recipients", values))
         if len(found) == _FEW:
             found = await self._pages.run(
@@ -155,25 +163,30 @@ class SqliteStore:
     ) -> list[RecipientStatus]:
         """One recipient: straight by its identity or, where the provider is not known, among all of the message's."""
         if provider:
-            values = (*identity_of(provider, message_id, recipient), message_id, provider, recipient)
+            values = (
+                *self._hashes.identity(Identity(provider, message_id, recipient)),
+                message_id,
+                provider,
+                recipient,
+            )
             found = self._read(lambda: _read_statuses(self._reader, "read_recipient", values))
         else:
-            some = (message_hash(message_id), message_id, recipient, limit)
+            some = (self._hashes.message(message_id), message_id, recipient, limit)
             found = await self._pages.run(lambda pager: _read_statuses(pager, "read_recipient_anywhere", some))
         return [stored.status for stored in found]
 
     async def find_messages(self, message_id: str, provider: str, limit: int) -> list[MessageKey]:
         """See `Store`."""
-        values = (message_hash(message_id), message_id, provider, limit)
+        values = (self._hashes.message(message_id), message_id, provider, limit)
         return await self._pages.run(lambda pager: _messages.decode(fetch_json(pager, "find_messages", values)))
 
     async def find_by_aliases(self, aliases: Sequence[MessageKey], limit: int) -> list[list[MessageKey]]:
         """See `Store`."""
-        return await self._read_parts(aliases, lambda part, pager: find_by_aliases(pager, part, limit))
+        return await self._read_parts(aliases, lambda part, pager: find_by_aliases(pager, self._hashes, part, limit))
 
     async def read_messages(self, keys: Sequence[MessageKey], limit: int) -> list[list[RecipientStatus]]:
         """See `Store`."""
-        return await self._read_parts(keys, lambda part, pager: read_messages(pager, part, limit))
+        return await self._read_parts(keys, lambda part, pager: read_messages(pager, self._hashes, part, limit))
 
     async def _read_parts(
         self, keys: Sequence[MessageKey], read: Callable[[Part, sqlite.Connection], list[_T]]
@@ -186,20 +199,21 @@ class SqliteStore:
 
     async def list_recipients(self, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
         """See `Store`."""
-        return await self._pages.run(lambda pager: list_recipients(pager, self._zones, wanted, before, limit))
+        return await self._pages.run(lambda pager: self._lists.read(pager, wanted, before, limit))
 
     async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
         provider, message_id = message.provider, message.message_id
         name = "read_recipient_history" if recipient else "read_history"
-        values: tuple[object, ...] = (message_hash(message_id), provider, message_id, after, limit)
+        values: tuple[object, ...] = (self._hashes.message(message_id), provider, message_id, after, limit)
         if recipient:
-            values = (*identity_of(provider, message_id, recipient), provider, message_id, recipient, after, limit)
+            hashes = self._hashes.identity(Identity(provider, message_id, recipient))
+            values = (*hashes, provider, message_id, recipient, after, limit)
         return await self._pages.run(lambda pager: _entries.decode(fetch_json(pager, name, values)))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""
-        values = (message_hash(message.message_id), message.provider, message.message_id)
+        values = (self._hashes.message(message.message_id), message.provider, message.message_id)
         return await self._pages.run(lambda pager: dict(_counts.decode(fetch_json(pager, "count_recipients", values))))
 
     async def read_log(self, after: int, limit: int, expected: bytes | None = None) -> list[LogEntry]:
@@ -225,7 +239,7 @@ class SqliteStore:
 
     async def find_positions(self, candidates: Sequence[Candidate]) -> list[int]:
         """See `Store`."""
-        return await self._pages.run(lambda pager: find_positions(pager, candidates))
+        return await self._pages.run(lambda pager: find_positions(pager, self._hashes, candidates))
 
     async def list_quarantine(
         self, provider: str, include_replayed: bool, before: int | None, limit: int

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from msgstate_server.domain.decision import StoredStatus
-from msgstate_server.domain.identity import address_hash, message_hash
 from msgstate_server.domain.states import Evidence, State
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import StatusFilter, StatusPage
 from msgstate_server.store.sqlite.queries import BEYOND_ALL, SQL, one_view
 from msgstate_server.store.sqlite.zone_map import ZoneMap
@@ -35,17 +35,25 @@ _statuses: Final = msgspec.json.Decoder(list[StoredStatus])
 _Values = dict[str, Any]
 
 
-def list_recipients(
-    connection: sqlite.Connection, zones: ZoneMap, wanted: StatusFilter, before: int | None, limit: int
-) -> StatusPage:
-    """See `Store`."""
-    values = _values(wanted, BEYOND_ALL if before is None else before, limit)
-    # One view of the store: what is committed between two would shift how far down the call looked.
-    with one_view(connection):
-        candidates = _candidates(connection, wanted, values)
-        if candidates is None:
-            return _read_block(connection, zones, values) if wanted != StatusFilter() else _read_all(connection, values)
-        return _read_candidates(connection, candidates, values)
+class RecipientLists:
+    """Reads pages of one file, and remembers what it may skip; to be used by one thread at a time."""
+
+    def __init__(self, hashes: Hashes) -> None:
+        """`hashes` are those of the file."""
+        self._hashes = hashes
+        self._zones = ZoneMap()
+
+    def read(self, connection: sqlite.Connection, wanted: StatusFilter, before: int | None, limit: int) -> StatusPage:
+        """See `Store.list_recipients`."""
+        values = _values(wanted, self._hashes, BEYOND_ALL if before is None else before, limit)
+        # One view of the store: what is committed between two statements would shift how far down the call looked.
+        with one_view(connection):
+            candidates = _candidates(connection, wanted, values)
+            if candidates is not None:
+                return _read_candidates(connection, candidates, values)
+            if wanted == StatusFilter():
+                return _read_all(connection, values)
+            return _read_block(connection, self._zones, values)
 
 
 def _candidates(connection: sqlite.Connection, wanted: StatusFilter, values: _Values) -> str | None:
@@ -111,12 +119,12 @@ def _full_page(statuses: list[StoredStatus]) -> StatusPage:
     return StatusPage(statuses[:-1], statuses[-2].id)
 
 
-def _values(wanted: StatusFilter, before: int, limit: int) -> _Values:
+def _values(wanted: StatusFilter, hashes: Hashes, before: int, limit: int) -> _Values:
     # Where nothing else is asked for all candidates match, but for those who share a hash: so many are enough.
     asked_for_more = wanted._replace(message_id="", recipient="") != StatusFilter()
     return {
-        "message_hash": message_hash(wanted.message_id),
-        "address_hash": address_hash(wanted.recipient),
+        "message_hash": hashes.message(wanted.message_id),
+        "address_hash": hashes.address(wanted.recipient),
         "evidences": _json_or_null([evidence for evidence in Evidence if evidence.state in wanted.states]),
         "provider": next(iter(wanted.providers)) if len(wanted.providers) == 1 else None,
         "providers": _json_or_null(sorted(wanted.providers)) if len(wanted.providers) > 1 else None,

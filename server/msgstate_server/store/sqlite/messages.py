@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 import msgspec
 
 from msgstate_server.domain.decision import StoredStatus
-from msgstate_server.domain.identity import alias_hash, message_hash
 from msgstate_server.domain.status import RecipientStatus
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import MessageKey
 from msgstate_server.store.sqlite.queries import fetch_json
 
@@ -48,23 +48,23 @@ def parts(keys: Sequence[MessageKey]) -> list[Part]:
     return found + [Part(same, of_one_id=True) for same in named.values() if len(same) > 1]
 
 
-def read_messages(connection: sqlite.Connection, part: Part, limit: int) -> list[list[RecipientStatus]]:
+def read_messages(connection: sqlite.Connection, hashes: Hashes, part: Part, limit: int) -> list[list[RecipientStatus]]:
     """See `Store`; in the order of the part."""
     if part.of_one_id:
-        values = _of_one_id(part.keys, message_hash, limit)
+        values = _of_one_id(part.keys, hashes.message, limit)
         found = _found_recipients.decode(fetch_json(connection, "read_message_of_providers", values))
         return _by_provider(part.keys, [stored.status for stored in found])
-    each = _each_recipients.decode(fetch_json(connection, "read_messages", _of_any(part.keys, message_hash, limit)))
+    each = _each_recipients.decode(fetch_json(connection, "read_messages", _of_any(part.keys, hashes.message, limit)))
     return [[stored.status for stored in recipients] for recipients in each]
 
 
-def find_by_aliases(connection: sqlite.Connection, part: Part, limit: int) -> list[list[MessageKey]]:
+def find_by_aliases(connection: sqlite.Connection, hashes: Hashes, part: Part, limit: int) -> list[list[MessageKey]]:
     """See `Store`; in the order of the part."""
     if part.of_one_id:
-        values = _of_one_id(part.keys, alias_hash, limit)
+        values = _of_one_id(part.keys, hashes.alias, limit)
         found = _found_messages.decode(fetch_json(connection, "find_by_alias_of_providers", values))
         return _by_provider(part.keys, found)
-    return _each_messages.decode(fetch_json(connection, "find_by_aliases", _of_any(part.keys, alias_hash, limit)))
+    return _each_messages.decode(fetch_json(connection, "find_by_aliases", _of_any(part.keys, hashes.alias, limit)))
 
 
 def _of_any(keys: Sequence[MessageKey], hashed: Callable[[str], int], limit: int) -> tuple[str, int]:

@@ -8,6 +8,7 @@ import structlog
 
 from msgstate_server.domain.errors import StoreUnavailable
 from msgstate_server.domain.log import Head
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.sql import statements
 
 if TYPE_CHECKING:
@@ -45,6 +46,19 @@ def read_head(connection: sqlite.Connection) -> Head:
     if tuple(map(type, row)) != _HEAD_TYPES:
         raise sqlite.DatabaseError("the head is malformed")
     return Head(*row)
+
+
+def read_hash_key(connection: sqlite.Connection) -> bytes:
+    """The secret that keys the hashes of this store."""
+    row = connection.execute(SQL["read_hash_key"]).fetchone()
+    if row is None or not isinstance(row[0], bytes):
+        raise sqlite.DatabaseError("the head is gone")
+    return row[0]
+
+
+def read_hashes(connection: sqlite.Connection) -> Hashes:
+    """The hash functions of this store."""
+    return Hashes(read_hash_key(connection))
 
 
 @contextmanager

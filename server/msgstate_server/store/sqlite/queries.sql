@@ -6,6 +6,10 @@
 -- The one row that says where the log stands.
 SELECT log_id, position, commit_time, fingerprint, floor, floor_fingerprint, floor_time FROM head;
 
+-- name: read_hash_key
+-- The secret that keys every hash of this store.
+SELECT hash_key FROM head;
+
 -- name: ends_of_log
 -- The first position above the floor and the last of all.
 SELECT (SELECT min(position) FROM event WHERE position > head.floor), (SELECT max(position) FROM event) FROM head;
@@ -15,7 +19,8 @@ SELECT (SELECT min(position) FROM event WHERE position > head.floor), (SELECT ma
 SELECT
     lower(hex(event.event_key)), event.commit_time, event.to_evidence, event.version,
     (SELECT update_time FROM recipient_status WHERE id = event.status_id),
-    (SELECT position FROM event AS e WHERE e.status_id = event.status_id AND e.event_key = event.event_key)
+    (SELECT position FROM event AS e WHERE e.status_id = event.status_id AND e.event_key = event.event_key),
+    event.attributes ->> 'kept_fingerprint'
 FROM event WHERE position = ?;
 
 -- name: next_status_id
@@ -23,8 +28,8 @@ FROM event WHERE position = ?;
 SELECT max(coalesce((SELECT max(id) FROM recipient_status), 0), last_forgotten) + 1 FROM head;
 
 -- name: load_statuses
--- The recipients that are already known, of [[message_hash, recipient_hash], ...]; each beside its hashes.
-SELECT '[' || group_concat(json_array(s.message_hash, s.recipient_hash, json(s.stored))) || ']'
+-- The recipients that are already known, of [[message_hash, recipient_hash], ...]: [StoredStatus, ...].
+SELECT '[' || group_concat(s.stored) || ']'
 FROM json_each(?1) AS wanted
 CROSS JOIN status_json AS s
     ON s.message_hash = wanted.value ->> 0 AND s.recipient_hash = wanted.value ->> 1;
@@ -42,7 +47,8 @@ INSERT INTO recipient_status (
     id, message_hash, recipient_hash, provider, message_id, recipient, evidence, version, position,
     queued_time, sent_time, delivered_time, engaged_time, failed_time, suppressed_time,
     complained_time, unsubscribed_time, last_event_time, open_count, click_count,
-    failure_cause, suppression_cause, aliases, create_time, update_time, address_hash
+    failure_cause, suppression_cause, aliases, create_time, update_time, address_hash,
+    message_refs, metadata, state_change_time
 ) :rows
 ON CONFLICT (id) DO UPDATE SET
     evidence = excluded.evidence, version = excluded.version, position = excluded.position,
@@ -52,7 +58,9 @@ ON CONFLICT (id) DO UPDATE SET
     complained_time = excluded.complained_time, unsubscribed_time = excluded.unsubscribed_time,
     last_event_time = excluded.last_event_time, open_count = excluded.open_count, click_count = excluded.click_count,
     failure_cause = excluded.failure_cause, suppression_cause = excluded.suppression_cause,
-    aliases = excluded.aliases, update_time = excluded.update_time;
+    aliases = excluded.aliases, update_time = excluded.update_time,
+    message_refs = excluded.message_refs, metadata = excluded.metadata,
+    state_change_time = excluded.state_change_time;
 
 -- name: write_events
 -- Rows of the log: all columns, in the table's order.
@@ -322,11 +330,11 @@ FROM (SELECT position, commit_time FROM event WHERE position > ?1 ORDER BY posit
 -- name: find_silent
 -- Whose rows are among those looked at, and all of whose events are older than a time:
 -- [[their first position there, id, Identity, how many rows they have], ...].
-SELECT '[' || group_concat(json_array(first, id, json_array(message_hash, recipient_hash), (
+SELECT '[' || group_concat(json_array(first, id, json_array(provider, message_id, recipient), (
     SELECT count(*) FROM event WHERE status_id = silent.id
 ))) || ']'
 FROM (
-    SELECT min(looked_at.position) AS first, s.id, s.message_hash, s.recipient_hash
+    SELECT min(looked_at.position) AS first, s.id, s.provider, s.message_id, s.recipient
     FROM (SELECT position, status_id FROM event WHERE position > ?1 AND position <= ?2) AS looked_at
     CROSS JOIN recipient_status AS s ON s.id = looked_at.status_id
     WHERE s.update_time < ?3
@@ -375,8 +383,11 @@ SELECT count(*), max(id), max(create_time)
 FROM (SELECT id, create_time FROM recipient_status WHERE id > ?1 ORDER BY id LIMIT ?2);
 
 -- name: find_forgettable
--- Those looked at of whom nothing was heard since a time, and nothing is in the log: [[id, Identity, [alias, ...]], ...].
-SELECT '[' || group_concat(json_array(id, json_array(message_hash, recipient_hash), json(aliases))) || ']'
+-- Those looked at of whom nothing was heard since a time, and nothing is in the log:
+-- [[id, Identity, [alias, ...], [message ref, ...]], ...].
+SELECT '[' || group_concat(json_array(
+    id, json_array(provider, message_id, recipient), json(aliases), json(coalesce(message_refs, '[]'))
+)) || ']'
 FROM recipient_status AS s
 WHERE id > ?1 AND id <= ?2 AND update_time < ?3 AND NOT EXISTS (SELECT 1 FROM event WHERE status_id = s.id);
 
@@ -402,16 +413,20 @@ DELETE FROM payload WHERE id IN (SELECT value FROM json_each(?));
 UPDATE head SET last_discarded = max(last_discarded, ?);
 
 -- name: audit_recipients
--- A page of recipients beside their log rows, their hashes and those of their aliases that no look-up finds:
--- [[StoredStatus, [LogEntry, ...], Identity, address hash, [alias, ...]], ...].
+-- A page of recipients beside their log rows, their hashes, and those of their aliases and refs that no look-up finds:
+-- [[StoredStatus, [LogEntry, ...], IdentityHashes, address hash, [alias or ref, ...]], ...].
 SELECT '[' || group_concat('[' || stored || ',[' || entries || '],' || hashes || ',' || unfindable || ']') || ']'
 FROM (
     SELECT stored, json_array(message_hash, recipient_hash) || ',' || address_hash AS hashes, (
         SELECT coalesce(group_concat(entry), '')
         FROM (SELECT entry FROM entry_json WHERE status_id = s.id ORDER BY position)
     ) AS entries, (
-        SELECT json_group_array(kept.value) FROM json_each(s.aliases) AS kept
-        WHERE NOT EXISTS (SELECT 1 FROM alias WHERE alias_hash = hash_of_alias(kept.value) AND status_id = s.id)
+        SELECT json_group_array(kept.value)
+        FROM (
+            SELECT value, hash_of_alias(value) AS hash FROM json_each(s.aliases)
+            UNION ALL SELECT value, hash_of_ref(value) FROM json_each(coalesce(s.message_refs, '[]'))
+        ) AS kept
+        WHERE NOT EXISTS (SELECT 1 FROM alias WHERE alias_hash = kept.hash AND status_id = s.id)
     ) AS unfindable
     FROM status_json AS s WHERE id > ?1 ORDER BY id LIMIT ?2
 );

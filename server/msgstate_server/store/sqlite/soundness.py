@@ -81,10 +81,11 @@ def require_agreement(connection: sqlite.Connection, path: Path) -> None:
 def _ends_with(connection: sqlite.Connection, head: Head) -> bool:
     """Whether the last row is the head's, its recipient knows it and its index finds it."""
     row = connection.execute(SQL["last_row"], (head.position,)).fetchone()
-    key, commit_time, after, version, update_time, found = row
+    key, commit_time, after, version, update_time, found, kept = row
     if after not in tuple(Evidence):
         return False
-    own = fingerprint(head.position, key, commit_time, Evidence(after), version)
+    made = fingerprint(head.position, key, commit_time, Evidence(after), version)
+    own = bytes.fromhex(kept) if kept else made
     expected = (head.fingerprint, head.commit_time, head.commit_time, head.position)
     return (own, commit_time, update_time, found) == expected
 

@@ -13,12 +13,12 @@ from msgstate_server.domain.decision import (
     Submission,
     decide,
 )
-from msgstate_server.domain.events import Event
-from msgstate_server.domain.identity import Identity, alias_hash
+from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import Head
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.bounded_cache import evict_oldest
+from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import Step
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_row
 from msgstate_server.store.sqlite.bulk import write_rows
@@ -35,7 +35,7 @@ RECENT_STATUSES: Final = 16_384
 _RECENT_ALIASES: Final = 4
 """Aliases that such a status may have; the few with more are read again each time."""
 
-_statuses: Final = msgspec.json.Decoder(list[tuple[int, int, StoredStatus]])
+_statuses: Final = msgspec.json.Decoder(list[StoredStatus])
 _known_keys: Final = msgspec.json.Decoder(list[tuple[int, str, int]])
 _encoder: Final = msgspec.json.Encoder()
 
@@ -47,9 +47,10 @@ def _text(value: object) -> str:
 class Writer:
     """Owns the connection that writes; to be used by one thread at a time. `clock` gives commit times."""
 
-    def __init__(self, connection: sqlite.Connection, clock: Callable[[], int]) -> None:
+    def __init__(self, connection: sqlite.Connection, hashes: Hashes, clock: Callable[[], int]) -> None:
         """Start with nothing in memory."""
         self._connection = connection
+        self._hashes = hashes
         self._clock = clock
         self._recent: dict[Identity, StoredStatus] = {}
 
@@ -81,7 +82,7 @@ class Writer:
         failpoint("forget.before_begin")
         with self._transaction():
             failpoint("forget.after_begin")
-            step, gone = forget(self._connection, silent_since, after, limit)
+            step, gone = forget(self._connection, self._hashes, silent_since, after, limit)
         failpoint("forget.after_commit")
         self._drop(gone)
         return step
@@ -152,26 +153,26 @@ class Writer:
     def _load_statuses(self, candidates: Sequence[Candidate]) -> dict[Identity, StoredStatus]:
         """Every recipient of the candidates, new ones numbered."""
         statuses: dict[Identity, StoredStatus] = {}
-        others: dict[Identity, Event] = {}
+        others: dict[Identity, None] = {}
         for candidate in candidates:
             recent = self._recent.get(candidate.identity)
             if recent is None:
-                others[candidate.identity] = candidate.event
+                others[candidate.identity] = None
             else:
                 statuses[candidate.identity] = recent
         if others:
             statuses |= self._find_statuses(others)
         return statuses
 
-    def _find_statuses(self, events: Mapping[Identity, Event]) -> dict[Identity, StoredStatus]:
-        """The recipients of these events, from the database or as new ones."""
-        rows = _statuses.decode(fetch_json(self._connection, "load_statuses", (_text(list(events)),)))
-        statuses = {Identity(message, recipient): stored for message, recipient, stored in rows}
+    def _find_statuses(self, wanted: Iterable[Identity]) -> dict[Identity, StoredStatus]:
+        """These recipients, from the database or as new ones."""
+        hashes = _text([self._hashes.identity(identity) for identity in wanted])
+        rows = _statuses.decode(fetch_json(self._connection, "load_statuses", (hashes,)))
+        statuses = {stored.identity: stored for stored in rows}
         next_id: int = self._connection.execute(SQL["next_status_id"]).fetchone()[0]
-        for identity, event in events.items():
+        for identity in wanted:
             if identity not in statuses:
-                status = RecipientStatus(event.provider, event.message_id, event.recipient)
-                statuses[identity] = StoredStatus(next_id, status)
+                statuses[identity] = StoredStatus(next_id, RecipientStatus(*identity))
                 next_id += 1
         return statuses
 
@@ -216,12 +217,13 @@ class Writer:
         return ids
 
     def _write_decision(self, decision: Decision, payload_ids: Mapping[int, int]) -> None:
-        rows = [status_row(stored, identity) for identity, stored in decision.changed.items()]
+        rows = [status_row(stored, identity, self._hashes) for identity, stored in decision.changed.items()]
         write_rows(self._connection, SQL["write_statuses"], rows)
         failpoint("write.after_statuses")
         rows = [event_row(appended, payload_ids.get(appended.submission)) for appended in decision.appended]
         write_rows(self._connection, SQL["write_events"], rows)
         failpoint("write.after_events")
-        rows = [(alias_hash(alias), status_id) for status_id, alias in decision.aliases]
+        rows = [(self._hashes.alias(alias), status_id) for status_id, alias in decision.aliases]
+        rows += [(self._hashes.ref(ref), status_id) for status_id, ref in decision.refs]
         write_rows(self._connection, SQL["write_aliases"], rows)
         failpoint("write.after_aliases")
