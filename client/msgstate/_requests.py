@@ -1,6 +1,6 @@
 """Requests as the contract has them, from the arguments of a call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
@@ -32,18 +32,26 @@ def status_filter(  # noqa: PLR0913  (one per field)
     providers: Iterable[str],
     message_id: str,
     recipient: str,
-    updated_after: datetime | None,
-    updated_before: datetime | None,
+    message_ref: str,
+    account: str,
+    metadata: Mapping[str, str] | None,
+    **times: datetime | None,
 ) -> pb.MessageStatusFilter:
     """Which statuses to list; raises ValueError for a time without an offset, TypeError for a str as a list."""
     require_several(providers=providers)
-    wanted = pb.MessageStatusFilter(states=states, providers=providers, message_id=message_id, recipient=recipient)
-    if updated_after is not None:
-        require_offset(updated_after, "updated_after")
-        wanted.updated_after.FromDatetime(updated_after)
-    if updated_before is not None:
-        require_offset(updated_before, "updated_before")
-        wanted.updated_before.FromDatetime(updated_before)
+    wanted = pb.MessageStatusFilter(
+        states=states,
+        providers=providers,
+        message_id=message_id,
+        recipient=recipient,
+        message_ref=message_ref,
+        account=account,
+        metadata=metadata,
+    )
+    for field, time in times.items():
+        if time is not None:
+            require_offset(time, field)
+            getattr(wanted, field).FromDatetime(time)
     return wanted
 
 

@@ -45,7 +45,8 @@ class WaitRules:
         """The error of a wait that took too long."""
         if status is None:
             whose = f" and recipient {wanted.recipient!r}" if wanted.recipient else ""
-            known = f"no message with the id or alias {wanted.message_id!r}{whose} was seen"
+            name = f"ref {wanted.message_ref!r}" if wanted.message_ref else f"id or alias {wanted.message_id!r}"
+            known = f"no message with the {name}{whose} was seen"
         elif status.state in self._wanted:
             known = f"{_name(status)} is provisionally {_word(status.state)} (provisional=True takes that)"
         else:

@@ -37,6 +37,11 @@ filters = st.builds(
     recipient=st.sampled_from(("", "", *RECIPIENTS)),
     updated_after=times,
     updated_before=times,
+    message_ref=st.just(""),
+    created_after=times,
+    created_before=times,
+    state_changed_before=times,
+    metadata=st.frozensets(st.sampled_from([("kind", kind.name) for kind in TYPES] + [("k'\"", "é")]), max_size=2),
 )
 
 Known = dict[tuple[str, str, str], RecipientStatus]
@@ -52,6 +57,10 @@ def matches(status: RecipientStatus, wanted: StatusFilter) -> bool:
         and wanted.recipient in ("", status.recipient)
         and (wanted.updated_after is None or status.update_time >= wanted.updated_after)
         and (wanted.updated_before is None or status.update_time < wanted.updated_before)
+        and (wanted.created_after is None or status.create_time >= wanted.created_after)
+        and (wanted.created_before is None or status.create_time < wanted.created_before)
+        and (wanted.state_changed_before is None or status.state_change_time < wanted.state_changed_before)
+        and all(status.metadata.get(key) == value for key, value in wanted.metadata)
     )
 
 
@@ -59,7 +68,10 @@ async def tell(store: Store, known: Known, kind: EventType, about: tuple[str, st
     """Fold an event both in the store and here."""
     provider, message_id, recipient = about
     position = (await store.read_head()).position
-    told = event(kind, provider=provider, message_id=message_id, recipient=recipient, event_id=str(position))
+    metadata = {"kind": kind.name, "k'\"": "é"} if position % 2 else {}
+    told = event(
+        kind, provider=provider, message_id=message_id, recipient=recipient, event_id=str(position), metadata=metadata
+    )
     await append(store, told)
     (entry,) = await store.read_log(position, 1)
     known.setdefault(about, RecipientStatus(*about)).apply(told, entry.key, entry.position, entry.commit_time)

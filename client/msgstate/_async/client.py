@@ -1,6 +1,6 @@
 """The client."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -57,13 +57,21 @@ class AsyncClient:
         await self.close()
 
     async def get_status(
-        self, message_id: str, provider: str = "", recipient: str = "", *, timeout: float | None = None
+        self,
+        message_id: str = "",
+        provider: str = "",
+        recipient: str = "",
+        *,
+        message_ref: str = "",
+        timeout: float | None = None,
     ) -> pb.GetMessageStatusResponse:
-        """The status of one message, by its id or an alias, and a token taken before it was read.
+        """The status of one message, by its id, an alias or its ref, and a token taken before it was read.
 
         With a recipient it covers that one alone. Raises `MessageNotFound`, `MessageAmbiguous`.
         """
-        request = pb.GetMessageStatusRequest(message_id=message_id, provider=provider, recipient=recipient)
+        request = pb.GetMessageStatusRequest(
+            message_id=message_id, provider=provider, recipient=recipient, message_ref=message_ref
+        )
         return await self._get_status(request, timeout)
 
     def get_statuses(self, keys: Iterable[Key], *, timeout: float | None = None) -> AsyncResults:
@@ -91,18 +99,33 @@ class AsyncClient:
         recipient: str = "",
         updated_after: datetime | None = None,
         updated_before: datetime | None = None,
+        message_ref: str = "",
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        state_changed_before: datetime | None = None,
+        account: str = "",
+        metadata: Mapping[str, str] | None = None,
         page_size: int = 0,
         page_token: str = "",
         timeout: float | None = None,
     ) -> AsyncPages[RecipientStatus]:
-        """The statuses of recipients, by first appearance, newest first; the timeout is for each page."""
+        """The statuses of recipients, by first appearance, newest first; the timeout is for each page.
+
+        With `message_ref`, recipients that share it are listed as one. `metadata` is at most one pair.
+        """
         wanted = status_filter(
             states=states,
             providers=providers,
             message_id=message_id,
             recipient=recipient,
+            message_ref=message_ref,
+            account=account,
+            metadata=metadata,
             updated_after=updated_after,
             updated_before=updated_before,
+            created_after=created_after,
+            created_before=created_before,
+            state_changed_before=state_changed_before,
         )
 
         async def fetch(token: str) -> Page[RecipientStatus]:
@@ -116,22 +139,30 @@ class AsyncClient:
 
     def get_history(  # noqa: PLR0913  (one per field)
         self,
-        message_id: str,
+        message_id: str = "",
         provider: str = "",
         recipient: str = "",
         *,
+        message_ref: str = "",
         page_size: int = 0,
         page_token: str = "",
         timeout: float | None = None,
     ) -> AsyncPages[LogEntry]:
         """A message's events in the order of the log, as far as it is kept; the timeout is for each page.
 
+        With `message_ref` in place of an id, the events of every message that shares it.
+
         Raises `MessageNotFound`, `MessageAmbiguous`.
         """
 
         async def fetch(token: str) -> Page[LogEntry]:
             request = pb.GetMessageHistoryRequest(
-                message_id=message_id, provider=provider, recipient=recipient, page_size=page_size, page_token=token
+                message_id=message_id,
+                provider=provider,
+                recipient=recipient,
+                page_size=page_size,
+                page_token=token,
+                message_ref=message_ref,
             )
             response = await self._calls.run(
                 lambda to, seconds: to.statuses.GetMessageHistory(request, timeout=seconds), timeout
@@ -172,6 +203,9 @@ class AsyncClient:
         providers: Iterable[str] = (),
         message_ids: Iterable[str] = (),
         recipients: Iterable[str] = (),
+        message_refs: Iterable[str] = (),
+        account: str = "",
+        metadata: Mapping[str, str] | None = None,
         to_states: Iterable[State.ValueType] = (),
         shard_index: int = 0,
         shard_count: int = 0,
@@ -187,9 +221,15 @@ class AsyncClient:
 
         The watch raises `PositionCompacted` and `HistoryDiverged` where it cannot go on from there.
         """
-        require_several(providers=providers, message_ids=message_ids, recipients=recipients)
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
         wanted = pb.TransitionFilter(
-            providers=providers, message_ids=message_ids, recipients=recipients, to_states=to_states
+            providers=providers,
+            message_ids=message_ids,
+            recipients=recipients,
+            message_refs=message_refs,
+            account=account,
+            metadata=metadata,
+            to_states=to_states,
         )
         request = pb.WatchTransitionsRequest(
             filter=wanted, shard_index=shard_index, shard_count=shard_count, max_batch_size=max_batch_size
@@ -205,6 +245,9 @@ class AsyncClient:
         providers: Iterable[str] = (),
         message_ids: Iterable[str] = (),
         recipients: Iterable[str] = (),
+        message_refs: Iterable[str] = (),
+        account: str = "",
+        metadata: Mapping[str, str] | None = None,
         to_states: Iterable[State.ValueType] = (),
         types: Iterable[EventType.ValueType] = (),
         shard_index: int = 0,
@@ -214,9 +257,16 @@ class AsyncClient:
         keep: Keep | None = None,
     ) -> AsyncWatch[LogEntry]:
         """Follow every event, whether it moved a state or not; else as `watch`."""
-        require_several(providers=providers, message_ids=message_ids, recipients=recipients)
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
         wanted = pb.EventFilter(
-            providers=providers, message_ids=message_ids, recipients=recipients, to_states=to_states, types=types
+            providers=providers,
+            message_ids=message_ids,
+            recipients=recipients,
+            message_refs=message_refs,
+            account=account,
+            metadata=metadata,
+            to_states=to_states,
+            types=types,
         )
         request = pb.WatchEventsRequest(
             filter=wanted, shard_index=shard_index, shard_count=shard_count, max_batch_size=max_batch_size
@@ -231,9 +281,10 @@ class AsyncClient:
 
     async def wait_for(  # noqa: PLR0913  (one per thing that can be told)
         self,
-        message_id: str,
+        message_id: str = "",
         until: Until = SETTLED,
         *,
+        message_ref: str = "",
         provider: str = "",
         recipient: str = "",
         timeout: float,
@@ -242,12 +293,14 @@ class AsyncClient:
         """The message's status, once its state is one of `until`: by default DELIVERED, FAILED or SUPPRESSED.
 
         Of QUEUED, SENT, DELIVERED and ENGAGED a later one counts for an earlier one. FAILED counts once it is final, or
-        with `provisional` at once. A message that nobody knows yet, by its id or an alias, is waited for as well.
+        with `provisional` at once. A message that nobody knows yet by its id, alias or ref is waited for as well.
 
         Raises `WaitTimeout` after so many seconds, `WaitFailed` as soon as a final failure makes it impossible,
         `MessageAmbiguous`, and `ServerUnavailable` where no server was reached within the client's own timeout.
         """
-        wanted = pb.GetMessageStatusRequest(message_id=message_id, provider=provider, recipient=recipient)
+        wanted = pb.GetMessageStatusRequest(
+            message_id=message_id, provider=provider, recipient=recipient, message_ref=message_ref
+        )
         rules = WaitRules(until, provisional=provisional)
         waiting = AsyncWaiting(
             self._get_status, self._failed_for_good, self._follow, wanted=wanted, rules=rules, seconds=timeout

@@ -80,7 +80,8 @@ class Waiting:
                     known.resume_token if known else NOW, self._deadline.remaining
                 )
                 while batch is not None:
-                    found = self._read(self._deadline.remaining) if batch.entries or known is None else None
+                    is_asked = known is None or bool(self._wanted.message_ref)
+                    found = self._read(self._deadline.remaining) if batch.entries or is_asked else None
                     if found is not None:
                         return found
                     batch = source.read()
@@ -98,7 +99,11 @@ class Waiting:
 
     def _request(self, known: pb.GetMessageStatusResponse | None) -> pb.WatchTransitionsRequest:
         request = pb.WatchTransitionsRequest()
-        if known is None:
+        if self._wanted.message_ref:
+            # An event can bring a message under the ref without moving a state, which no watch of transitions tells.
+            request.filter.message_refs.append(self._wanted.message_ref)
+            request.checkpoint_interval.seconds = _ASK_SECONDS
+        elif known is None:
             request.filter.message_ids.append(self._wanted.message_id)
             request.checkpoint_interval.seconds = _ASK_SECONDS
         else:

@@ -213,12 +213,17 @@ class Event(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     METADATA_FIELD_NUMBER: _builtins.int
     RECEIVED_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
+    REPORTED_RECIPIENT_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Who sends the message and reports on it, for example `cloudmailin`: 1 to 64 of `a-z`, `0-9`, `_` and `-`. Required."""
     message_id: _builtins.str
-    """The provider's id of the message, at most 998 bytes; one pair of enclosing angle brackets is taken off. Required."""
+    """The provider's id of the message, at most 998 bytes. White space and angle brackets around it are removed. Required."""
     recipient: _builtins.str
-    """The address the event is about, at most 998 bytes; trimmed, `Name <x>` unwrapped, the domain in lower case. Required."""
+    """The address or phone number that the event is about, at most 998 bytes. Required. It is kept in canonical form:
+    trimmed, unwrapped from `Name <x>`, in Unicode NFC, the local part case-folded, the domain in A-labels (IDNA), a
+    phone number in E.164. All spellings of one address are one recipient.
+    """
     type: Global___EventType.ValueType
     """What happened. Required."""
     provider_type: _builtins.str
@@ -241,6 +246,12 @@ class Event(_message.Message):
     """The address that opened the message or followed the link, at most 64 bytes."""
     automated: _builtins.bool
     """Whether a machine caused the event: a link scanner, a mail-privacy proxy."""
+    message_ref: _builtins.str
+    """The sender's own id of the message, at most 998 bytes; may be empty. White space and angle brackets around it are
+    removed. Recipients that share provider, ref and address are shown as one where they are asked for by ref.
+    """
+    reported_recipient: _builtins.str
+    """The recipient as it was reported, where that differs from the canonical form. Output only: refused on input."""
     @_builtins.property
     def occurred_time(self) -> _timestamp_pb2.Timestamp:
         """When it happened by the provider's clock; kept to the microsecond. Unset where the provider gives no time."""
@@ -282,10 +293,12 @@ class Event(_message.Message):
         aliases: _abc.Iterable[_builtins.str] | None = ...,
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         received_time: _timestamp_pb2.Timestamp | None = ...,
+        message_ref: _builtins.str = ...,
+        reported_recipient: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_time", b"occurred_time", "received_time", b"received_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "automated", b"automated", "detail", b"detail", "enhanced_code", b"enhanced_code", "event_id", b"event_id", "ip_address", b"ip_address", "message_id", b"message_id", "metadata", b"metadata", "occurred_time", b"occurred_time", "provider", b"provider", "provider_type", b"provider_type", "reason", b"reason", "received_time", b"received_time", "recipient", b"recipient", "smtp_code", b"smtp_code", "type", b"type", "url", b"url", "user_agent", b"user_agent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "automated", b"automated", "detail", b"detail", "enhanced_code", b"enhanced_code", "event_id", b"event_id", "ip_address", b"ip_address", "message_id", b"message_id", "message_ref", b"message_ref", "metadata", b"metadata", "occurred_time", b"occurred_time", "provider", b"provider", "provider_type", b"provider_type", "reason", b"reason", "received_time", b"received_time", "recipient", b"recipient", "reported_recipient", b"reported_recipient", "smtp_code", b"smtp_code", "type", b"type", "url", b"url", "user_agent", b"user_agent"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

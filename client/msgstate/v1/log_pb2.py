@@ -27,17 +27,17 @@ from msgstate.v1 import event_pb2 as msgstate_dot_v1_dot_event__pb2
 from msgstate.v1 import status_pb2 as msgstate_dot_v1_dot_status__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15msgstate/v1/log.proto\x12\x0bmsgstate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17msgstate/v1/event.proto\x1a\x18msgstate/v1/status.proto\"\xf4\x01\n\x08LogEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12!\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.msgstate.v1.Event\x12#\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x13.msgstate.v1.Effect\x12&\n\nfrom_state\x18\x04 \x01(\x0e\x32\x12.msgstate.v1.State\x12$\n\x08to_state\x18\x05 \x01(\x0e\x32\x12.msgstate.v1.State\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xb1\x02\n\nTransition\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x11\n\trecipient\x18\x04 \x01(\t\x12&\n\nfrom_state\x18\x05 \x01(\x0e\x32\x12.msgstate.v1.State\x12$\n\x08to_state\x18\x06 \x01(\x0e\x32\x12.msgstate.v1.State\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12!\n\x05\x65vent\x18\x08 \x01(\x0b\x32\x12.msgstate.v1.Event\x12%\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x14.msgstate.v1.Failure\x12/\n\x0b\x63ommit_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp*[\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45\x46\x46\x45\x43T_MOVED\x10\x01\x12\x14\n\x10\x45\x46\x46\x45\x43T_CONFIRMED\x10\x02\x12\x11\n\rEFFECT_WEAKER\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15msgstate/v1/log.proto\x12\x0bmsgstate.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17msgstate/v1/event.proto\x1a\x18msgstate/v1/status.proto\"\x8a\x02\n\x08LogEntry\x12\x10\n\x08position\x18\x01 \x01(\x03\x12!\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x12.msgstate.v1.Event\x12#\n\x06\x65\x66\x66\x65\x63t\x18\x03 \x01(\x0e\x32\x13.msgstate.v1.Effect\x12&\n\nfrom_state\x18\x04 \x01(\x0e\x32\x12.msgstate.v1.State\x12$\n\x08to_state\x18\x05 \x01(\x0e\x32\x12.msgstate.v1.State\x12\x0f\n\x07version\x18\x06 \x01(\x03\x12/\n\x0b\x63ommit_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmessage_refs\x18\x08 \x03(\t\"\xc7\x02\n\nTransition\x12\x10\n\x08position\x18\x01 \x01(\x03\x12\x10\n\x08provider\x18\x02 \x01(\t\x12\x12\n\nmessage_id\x18\x03 \x01(\t\x12\x11\n\trecipient\x18\x04 \x01(\t\x12&\n\nfrom_state\x18\x05 \x01(\x0e\x32\x12.msgstate.v1.State\x12$\n\x08to_state\x18\x06 \x01(\x0e\x32\x12.msgstate.v1.State\x12\x0f\n\x07version\x18\x07 \x01(\x03\x12!\n\x05\x65vent\x18\x08 \x01(\x0b\x32\x12.msgstate.v1.Event\x12%\n\x07\x66\x61ilure\x18\t \x01(\x0b\x32\x14.msgstate.v1.Failure\x12/\n\x0b\x63ommit_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0cmessage_refs\x18\x0b \x03(\t*[\n\x06\x45\x66\x66\x65\x63t\x12\x16\n\x12\x45\x46\x46\x45\x43T_UNSPECIFIED\x10\x00\x12\x10\n\x0c\x45\x46\x46\x45\x43T_MOVED\x10\x01\x12\x14\n\x10\x45\x46\x46\x45\x43T_CONFIRMED\x10\x02\x12\x11\n\rEFFECT_WEAKER\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'msgstate.v1.log_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_EFFECT']._serialized_start=677
-  _globals['_EFFECT']._serialized_end=768
+  _globals['_EFFECT']._serialized_start=721
+  _globals['_EFFECT']._serialized_end=812
   _globals['_LOGENTRY']._serialized_start=123
-  _globals['_LOGENTRY']._serialized_end=367
-  _globals['_TRANSITION']._serialized_start=370
-  _globals['_TRANSITION']._serialized_end=675
+  _globals['_LOGENTRY']._serialized_end=389
+  _globals['_TRANSITION']._serialized_start=392
+  _globals['_TRANSITION']._serialized_end=719
 # @@protoc_insertion_point(module_scope)

@@ -3,9 +3,11 @@
 isort:skip_file
 The log: every accepted event in commit order, and what each of them did."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from msgstate.v1 import event_pb2 as _event_pb2
 from msgstate.v1 import status_pb2 as _status_pb2
@@ -33,7 +35,7 @@ class _EffectEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Effect.ValueTy
     EFFECT_CONFIRMED: _Effect.ValueType  # 2
     """As strong: it confirms the state."""
     EFFECT_WEAKER: _Effect.ValueType  # 3
-    """Weaker: it came late."""
+    """Weaker than the current state: no change."""
 
 class Effect(_Effect, metaclass=_EffectEnumTypeWrapper):
     """How an event's evidence compares with what was known of its recipient. Any of them may change facts beside the state."""
@@ -45,7 +47,7 @@ EFFECT_MOVED: Effect.ValueType  # 1
 EFFECT_CONFIRMED: Effect.ValueType  # 2
 """As strong: it confirms the state."""
 EFFECT_WEAKER: Effect.ValueType  # 3
-"""Weaker: it came late."""
+"""Weaker than the current state: no change."""
 Global___Effect: _TypeAlias = Effect  # noqa: Y015
 
 @_typing.final
@@ -61,6 +63,7 @@ class LogEntry(_message.Message):
     TO_STATE_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
     COMMIT_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_REFS_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """The place: 1, 2, 3 and so on without a hole, in commit order."""
     effect: Global___Effect.ValueType
@@ -79,6 +82,10 @@ class LogEntry(_message.Message):
     def commit_time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed; never earlier than that of any smaller position."""
 
+    @_builtins.property
+    def message_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender's own ids of the message that are known of the recipient."""
+
     def __init__(
         self,
         *,
@@ -89,10 +96,11 @@ class LogEntry(_message.Message):
         to_state: _status_pb2.State.ValueType = ...,
         version: _builtins.int = ...,
         commit_time: _timestamp_pb2.Timestamp | None = ...,
+        message_refs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event", b"event"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "effect", b"effect", "event", b"event", "from_state", b"from_state", "position", b"position", "to_state", b"to_state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "effect", b"effect", "event", b"event", "from_state", b"from_state", "message_refs", b"message_refs", "position", b"position", "to_state", b"to_state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -114,6 +122,7 @@ class Transition(_message.Message):
     EVENT_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
     COMMIT_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_REFS_FIELD_NUMBER: _builtins.int
     position: _builtins.int
     """The event's place in the log. Across reconnects a transition can come twice: tell it by this, within one log."""
     provider: _builtins.str
@@ -140,6 +149,10 @@ class Transition(_message.Message):
     def commit_time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed; never earlier than that of any smaller position."""
 
+    @_builtins.property
+    def message_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender's own ids of the message that are known of the recipient."""
+
     def __init__(
         self,
         *,
@@ -153,10 +166,11 @@ class Transition(_message.Message):
         event: _event_pb2.Event | None = ...,
         failure: _status_pb2.Failure | None = ...,
         commit_time: _timestamp_pb2.Timestamp | None = ...,
+        message_refs: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event", b"event", "failure", b"failure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event", b"event", "failure", b"failure", "from_state", b"from_state", "message_id", b"message_id", "position", b"position", "provider", b"provider", "recipient", b"recipient", "to_state", b"to_state", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit_time", b"commit_time", "event", b"event", "failure", b"failure", "from_state", b"from_state", "message_id", b"message_id", "message_refs", b"message_refs", "position", b"position", "provider", b"provider", "recipient", b"recipient", "to_state", b"to_state", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

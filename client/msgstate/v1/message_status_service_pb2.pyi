@@ -137,22 +137,26 @@ class GetMessageStatusRequest(_message.Message):
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
-    """The message id or an alias, with or without angle brackets. Required."""
+    """The message id or an alias, with or without angle brackets. Required unless `message_ref` is set."""
     provider: _builtins.str
     """Only messages of this provider; empty for any."""
     recipient: _builtins.str
     """Only this recipient: state, counts and recipients of the answer cover it alone; empty for all."""
+    message_ref: _builtins.str
+    """The sender's own id of the message, in place of `message_id`."""
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         provider: _builtins.str = ...,
         recipient: _builtins.str = ...,
+        message_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "provider", b"provider", "recipient", b"recipient"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "message_ref", b"message_ref", "provider", b"provider", "recipient", b"recipient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -194,19 +198,23 @@ class MessageKey(_message.Message):
 
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     PROVIDER_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
-    """The message id or an alias. Required."""
+    """The message id or an alias. Required unless `message_ref` is set."""
     provider: _builtins.str
     """Only messages of this provider; empty for any."""
+    message_ref: _builtins.str
+    """The sender's own id of the message, in place of `message_id`."""
     def __init__(
         self,
         *,
         message_id: _builtins.str = ...,
         provider: _builtins.str = ...,
+        message_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "provider", b"provider"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "message_ref", b"message_ref", "provider", b"provider"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,16 +316,48 @@ class MessageStatusFilter(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STATES_FIELD_NUMBER: _builtins.int
     PROVIDERS_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
     UPDATED_AFTER_FIELD_NUMBER: _builtins.int
     UPDATED_BEFORE_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
+    CREATED_AFTER_FIELD_NUMBER: _builtins.int
+    CREATED_BEFORE_FIELD_NUMBER: _builtins.int
+    STATE_CHANGED_BEFORE_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
     """The message id, exactly."""
     recipient: _builtins.str
     """The address."""
+    message_ref: _builtins.str
+    """The sender's own id of the message. Recipients that share provider, ref and address are listed as one, and the other
+    filters apply to that one.
+    """
+    account: _builtins.str
+    """The account, which is the metadata pair `account`."""
     @_builtins.property
     def states(self) -> _containers.RepeatedScalarFieldContainer[_status_pb2.State.ValueType]:
         """The recipient's state."""
@@ -334,6 +374,22 @@ class MessageStatusFilter(_message.Message):
     def updated_before(self) -> _timestamp_pb2.Timestamp:
         """Updated before this time."""
 
+    @_builtins.property
+    def created_after(self) -> _timestamp_pb2.Timestamp:
+        """The first event was committed at this time or later."""
+
+    @_builtins.property
+    def created_before(self) -> _timestamp_pb2.Timestamp:
+        """The first event was committed before this time."""
+
+    @_builtins.property
+    def state_changed_before(self) -> _timestamp_pb2.Timestamp:
+        """The last transition was committed before this time: those stuck in a state since then."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """One pair that the recipient's metadata must have."""
+
     def __init__(
         self,
         *,
@@ -343,10 +399,16 @@ class MessageStatusFilter(_message.Message):
         recipient: _builtins.str = ...,
         updated_after: _timestamp_pb2.Timestamp | None = ...,
         updated_before: _timestamp_pb2.Timestamp | None = ...,
+        message_ref: _builtins.str = ...,
+        created_after: _timestamp_pb2.Timestamp | None = ...,
+        created_before: _timestamp_pb2.Timestamp | None = ...,
+        state_changed_before: _timestamp_pb2.Timestamp | None = ...,
+        account: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_after", b"updated_after", "updated_before", b"updated_before"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["created_after", b"created_after", "created_before", b"created_before", "state_changed_before", b"state_changed_before", "updated_after", b"updated_after", "updated_before", b"updated_before"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "providers", b"providers", "recipient", b"recipient", "states", b"states", "updated_after", b"updated_after", "updated_before", b"updated_before"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "created_after", b"created_after", "created_before", b"created_before", "message_id", b"message_id", "message_ref", b"message_ref", "metadata", b"metadata", "providers", b"providers", "recipient", b"recipient", "state_changed_before", b"state_changed_before", "states", b"states", "updated_after", b"updated_after", "updated_before", b"updated_before"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -427,8 +489,9 @@ class GetMessageHistoryRequest(_message.Message):
     RECIPIENT_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
-    """The message id or an alias. Required."""
+    """The message id or an alias. Required unless `message_ref` is set."""
     provider: _builtins.str
     """Only messages of this provider; empty for any."""
     recipient: _builtins.str
@@ -437,6 +500,8 @@ class GetMessageHistoryRequest(_message.Message):
     """How many, 1 to 1,000; 0 means 100; others are clamped."""
     page_token: _builtins.str
     """The `next_page_token` of the page before; empty for the first."""
+    message_ref: _builtins.str
+    """The sender's own id of the message, in place of `message_id`: gives the events of all recipients that share it."""
     def __init__(
         self,
         *,
@@ -445,10 +510,11 @@ class GetMessageHistoryRequest(_message.Message):
         recipient: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        message_ref: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "recipient", b"recipient"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_id", b"message_id", "message_ref", b"message_ref", "page_size", b"page_size", "page_token", b"page_token", "provider", b"provider", "recipient", b"recipient"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -488,10 +554,35 @@ class TransitionFilter(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDERS_FIELD_NUMBER: _builtins.int
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     TO_STATES_FIELD_NUMBER: _builtins.int
+    MESSAGE_REFS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, which is the metadata pair `account` of the recipient."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The provider."""
@@ -508,6 +599,14 @@ class TransitionFilter(_message.Message):
     def to_states(self) -> _containers.RepeatedScalarFieldContainer[_status_pb2.State.ValueType]:
         """The state after the transition."""
 
+    @_builtins.property
+    def message_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender's own ids of the message: matches every message that is known to have one of them."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """One pair that the recipient's metadata must have."""
+
     def __init__(
         self,
         *,
@@ -515,10 +614,13 @@ class TransitionFilter(_message.Message):
         message_ids: _abc.Iterable[_builtins.str] | None = ...,
         recipients: _abc.Iterable[_builtins.str] | None = ...,
         to_states: _abc.Iterable[_status_pb2.State.ValueType] | None = ...,
+        message_refs: _abc.Iterable[_builtins.str] | None = ...,
+        account: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ids", b"message_ids", "providers", b"providers", "recipients", b"recipients", "to_states", b"to_states"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "message_ids", b"message_ids", "message_refs", b"message_refs", "metadata", b"metadata", "providers", b"providers", "recipients", b"recipients", "to_states", b"to_states"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -626,11 +728,36 @@ class EventFilter(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDERS_FIELD_NUMBER: _builtins.int
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     RECIPIENTS_FIELD_NUMBER: _builtins.int
     TO_STATES_FIELD_NUMBER: _builtins.int
     TYPES_FIELD_NUMBER: _builtins.int
+    MESSAGE_REFS_FIELD_NUMBER: _builtins.int
+    ACCOUNT_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    account: _builtins.str
+    """The account, which is the metadata pair `account` of the recipient."""
     @_builtins.property
     def providers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The provider."""
@@ -651,6 +778,14 @@ class EventFilter(_message.Message):
     def types(self) -> _containers.RepeatedScalarFieldContainer[_event_pb2.EventType.ValueType]:
         """What happened."""
 
+    @_builtins.property
+    def message_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender's own ids of the message: matches every message that is known to have one of them."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """One pair that the recipient's metadata must have."""
+
     def __init__(
         self,
         *,
@@ -659,10 +794,13 @@ class EventFilter(_message.Message):
         recipients: _abc.Iterable[_builtins.str] | None = ...,
         to_states: _abc.Iterable[_status_pb2.State.ValueType] | None = ...,
         types: _abc.Iterable[_event_pb2.EventType.ValueType] | None = ...,
+        message_refs: _abc.Iterable[_builtins.str] | None = ...,
+        account: _builtins.str = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["message_ids", b"message_ids", "providers", b"providers", "recipients", b"recipients", "to_states", b"to_states", "types", b"types"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account", b"account", "message_ids", b"message_ids", "message_refs", b"message_refs", "metadata", b"metadata", "providers", b"providers", "recipients", b"recipients", "to_states", b"to_states", "types", b"types"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -135,6 +135,26 @@ class RecipientStatus(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class MetadataEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.str
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.str = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     PROVIDER_FIELD_NUMBER: _builtins.int
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     RECIPIENT_FIELD_NUMBER: _builtins.int
@@ -157,6 +177,9 @@ class RecipientStatus(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     COMPACT_TIME_FIELD_NUMBER: _builtins.int
+    MESSAGE_REFS_FIELD_NUMBER: _builtins.int
+    METADATA_FIELD_NUMBER: _builtins.int
+    STATE_CHANGE_TIME_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Who sends the message and reports on it."""
     message_id: _builtins.str
@@ -232,6 +255,20 @@ class RecipientStatus(_message.Message):
         and comes again counts twice.
         """
 
+    @_builtins.property
+    def message_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The sender's own ids of the message, sorted: normally one, at most 16."""
+
+    @_builtins.property
+    def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
+        """The metadata of all events: at most 32 pairs, the first in order of their keys, each of at most 256 bytes. If events
+        give one key different values, the first value in order is kept, so the order of events does not matter.
+        """
+
+    @_builtins.property
+    def state_change_time(self) -> _timestamp_pb2.Timestamp:
+        """When the last transition was committed to the log."""
+
     def __init__(
         self,
         *,
@@ -257,10 +294,13 @@ class RecipientStatus(_message.Message):
         version: _builtins.int = ...,
         position: _builtins.int = ...,
         compact_time: _timestamp_pb2.Timestamp | None = ...,
+        message_refs: _abc.Iterable[_builtins.str] | None = ...,
+        metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        state_change_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["compact_time", b"compact_time", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "queued_time", b"queued_time", "sent_time", b"sent_time", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["compact_time", b"compact_time", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "queued_time", b"queued_time", "sent_time", b"sent_time", "state_change_time", b"state_change_time", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["click_count", b"click_count", "compact_time", b"compact_time", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "message_id", b"message_id", "open_count", b"open_count", "position", b"position", "provider", b"provider", "queued_time", b"queued_time", "recipient", b"recipient", "sent_time", b"sent_time", "state", b"state", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["click_count", b"click_count", "compact_time", b"compact_time", "complained_time", b"complained_time", "create_time", b"create_time", "delivered_time", b"delivered_time", "engaged_time", b"engaged_time", "failed_time", b"failed_time", "failure", b"failure", "last_event_time", b"last_event_time", "message_id", b"message_id", "message_refs", b"message_refs", "metadata", b"metadata", "open_count", b"open_count", "position", b"position", "provider", b"provider", "queued_time", b"queued_time", "recipient", b"recipient", "sent_time", b"sent_time", "state", b"state", "state_change_time", b"state_change_time", "suppressed_time", b"suppressed_time", "suppression", b"suppression", "unsubscribed_time", b"unsubscribed_time", "update_time", b"update_time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -307,6 +347,8 @@ class MessageStatus(_message.Message):
     RECIPIENTS_TRUNCATED_FIELD_NUMBER: _builtins.int
     STATE_COUNTS_FIELD_NUMBER: _builtins.int
     ALIASES_FIELD_NUMBER: _builtins.int
+    MESSAGE_REF_FIELD_NUMBER: _builtins.int
+    MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
     """Who sends the message and reports on it."""
     message_id: _builtins.str
@@ -317,6 +359,10 @@ class MessageStatus(_message.Message):
     """
     recipients_truncated: _builtins.bool
     """Whether recipients were cut off; `ListMessageStatuses` with `filter.message_id` gives them all."""
+    message_ref: _builtins.str
+    """The ref that the message was asked for by; empty where it was asked for by id. Each recipient is then folded from all
+    recipients that share provider, ref and address, and `version` counts the transitions of all of them.
+    """
     @_builtins.property
     def recipients(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecipientStatus]:
         """The recipients, by first appearance: at most 1,000 and at most 1 MiB."""
@@ -329,6 +375,10 @@ class MessageStatus(_message.Message):
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Other ids by which the sender knows the message, sorted; those of the listed recipients, at most 256."""
 
+    @_builtins.property
+    def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """All message ids that share the ref, by first appearance, at most 256; empty where it was asked for by id."""
+
     def __init__(
         self,
         *,
@@ -339,10 +389,12 @@ class MessageStatus(_message.Message):
         recipients_truncated: _builtins.bool = ...,
         state_counts: _abc.Iterable[Global___StateCount] | None = ...,
         aliases: _abc.Iterable[_builtins.str] | None = ...,
+        message_ref: _builtins.str = ...,
+        message_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "message_id", b"message_id", "provider", b"provider", "recipients", b"recipients", "recipients_truncated", b"recipients_truncated", "state", b"state", "state_counts", b"state_counts"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["aliases", b"aliases", "message_id", b"message_id", "message_ids", b"message_ids", "message_ref", b"message_ref", "provider", b"provider", "recipients", b"recipients", "recipients_truncated", b"recipients_truncated", "state", b"state", "state_counts", b"state_counts"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

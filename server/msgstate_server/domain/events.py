@@ -6,8 +6,12 @@ part of a cycle, so the collector need not look at them (`gc=False`).
 """
 
 from enum import IntEnum
+from typing import Final
 
 import msgspec
+
+ACCOUNT: Final = "account"
+"""The metadata key of the account whose URL a webhook came in at."""
 
 
 class EventType(IntEnum):

@@ -14,6 +14,7 @@ _SHOWN: Final = 60
 TEXT_LIMITS: Final = (
     ("provider_type", limits.PROVIDER_TYPE_BYTES),
     ("event_id", limits.ID_BYTES),
+    ("message_ref", limits.ID_BYTES),
     ("detail", limits.DETAIL_BYTES),
     ("enhanced_code", limits.ENHANCED_CODE_BYTES),
     ("url", limits.URL_BYTES),

@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from msgstate_server.domain.log import LogEntry
+from msgstate_server.queries.refs import require_ref
 from msgstate_server.queries.resolution import resolve
-from msgstate_server.store.protocol import MessageKey, Store
+from msgstate_server.store.protocol import MessageKey, RefKey, Store
 
 
 class HistoryPage(NamedTuple):
@@ -12,6 +13,15 @@ class HistoryPage(NamedTuple):
 
     entries: list[LogEntry]
     next: int | None
+
+
+async def get_ref_history(store: Store, asked: RefKey, recipient: str, after: int, limit: int) -> HistoryPage:
+    """Up to `limit` events of all recipients with a ref after a position, in log order; an empty `recipient` means all.
+
+    Raises `MessageNotFound`, `MessageAmbiguous`.
+    """
+    key = await require_ref(store, asked, recipient)
+    return _page(await store.read_ref_history(key, recipient, after, limit + 1), limit)
 
 
 async def get_history(store: Store, asked: MessageKey, recipient: str, after: int, limit: int) -> HistoryPage:
@@ -23,5 +33,8 @@ async def get_history(store: Store, asked: MessageKey, recipient: str, after: in
     first, *_ = await resolve(store, asked, recipient, limit=1)
     message = MessageKey(first.provider, first.message_id)
     # One more than asked for tells whether the page is the last.
-    entries = await store.read_history(message, recipient, after, limit + 1)
+    return _page(await store.read_history(message, recipient, after, limit + 1), limit)
+
+
+def _page(entries: list[LogEntry], limit: int) -> HistoryPage:
     return HistoryPage(entries[:limit], entries[limit - 1].position if len(entries) > limit else None)

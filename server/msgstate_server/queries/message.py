@@ -1,5 +1,6 @@
 """One message and its recipients, found by its id or an alias."""
 
+from collections.abc import Container, Iterable, Sequence
 from typing import NamedTuple
 
 from msgstate_server.domain.limits import MESSAGE_ALIASES, MESSAGE_RECIPIENTS
@@ -10,7 +11,10 @@ from msgstate_server.store.protocol import MessageKey, Store
 
 
 class MessageView(NamedTuple):
-    """A message as its recipients make it: `counts` has all of them, `recipients` the first ones."""
+    """A message as its recipients make it: `counts` has all of them, `recipients` the first ones.
+
+    `message_ref` and `message_ids` are set where it was asked for by ref.
+    """
 
     provider: str
     message_id: str
@@ -19,6 +23,8 @@ class MessageView(NamedTuple):
     truncated: bool
     counts: dict[State, int]
     aliases: list[str]
+    message_ref: str = ""
+    message_ids: Sequence[str] = ()
 
 
 async def get_message(store: Store, message_id: str, provider: str = "", recipient: str = "") -> MessageView:
@@ -46,14 +52,26 @@ async def view(store: Store, found: list[RecipientStatus], limit: int) -> Messag
         if not counts:
             raise not_found(key)
     else:
-        for status in found:
-            counts[status.state] = counts.get(status.state, 0) + 1
+        counts = counted(found)
     return MessageView(
         provider=first.provider,
         message_id=first.message_id,
-        state=next(state for state in NEEDS_ATTENTION if state in counts),
+        state=worst(counts),
         recipients=recipients,
         truncated=truncated,
         counts=counts,
         aliases=sorted({alias for status in recipients for alias in status.aliases})[:MESSAGE_ALIASES],
     )
+
+
+def counted(statuses: Iterable[RecipientStatus]) -> dict[State, int]:
+    """How many recipients are in each state."""
+    counts: dict[State, int] = {}
+    for status in statuses:
+        counts[status.state] = counts.get(status.state, 0) + 1
+    return counts
+
+
+def worst(states: Container[State]) -> State:
+    """The message's own state: the one most in need of attention."""
+    return next(state for state in NEEDS_ATTENTION if state in states)

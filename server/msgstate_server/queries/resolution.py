@@ -7,7 +7,7 @@ from msgstate_server.domain.identity import normalize_id, normalize_recipient
 from msgstate_server.domain.limits import AMBIGUOUS_NAMED, ID_BYTES
 from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.domain.validation import Violation, shown, text_violations
-from msgstate_server.store.protocol import MessageKey, Store
+from msgstate_server.store.protocol import MessageKey, RefKey, Store
 
 
 async def resolve(store: Store, asked: MessageKey, recipient: str, limit: int) -> list[RecipientStatus]:
@@ -49,6 +49,25 @@ def read_key(message_id: str, provider: str, recipient: str = "") -> tuple[Messa
     if violations:
         raise InvalidRequest(violations)
     return MessageKey(provider, message_id), recipient
+
+
+def read_ref_key(message_ref: str, provider: str, recipient: str = "") -> tuple[RefKey, str]:
+    """What is asked for by ref, as the log has it: ref and recipient; raises `InvalidRequest`."""
+    try:
+        asked, recipient = read_key(message_ref, provider, recipient)
+    except InvalidRequest as error:
+        violations = [
+            violation._replace(field="message_ref") if violation.field == "message_id" else violation
+            for violation in error.violations
+        ]
+        raise InvalidRequest(violations) from None
+    return RefKey(asked.provider, asked.message_id), recipient
+
+
+def require_id_or_ref(message_id: str, message_ref: str) -> None:
+    """Refuse a request that names both; raises `InvalidRequest`."""
+    if message_id and message_ref:
+        raise InvalidRequest([Violation("message_ref", "must not be set beside message_id; set one of them")])
 
 
 def the_message(alias: MessageKey, found: Sequence[MessageKey]) -> MessageKey:

@@ -38,6 +38,8 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
     found: list[Violation] = []
     if message.HasField("received_time"):
         found.append(Violation("received_time", "is output only; leave it out"))
+    if message.reported_recipient:
+        found.append(Violation("reported_recipient", "is output only; leave it out"))
     size = message.ByteSize()
     if size > EVENT_BYTES:
         found.append(Violation("", f"an event must be at most {EVENT_BYTES} bytes; found {size}"))
@@ -55,6 +57,7 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
         automated=message.automated,
         aliases=list(aliases) if aliases else [],
         metadata=dict(metadata) if metadata else {},
+        message_ref=message.message_ref,
     )
     event = Event(
         message.provider,
@@ -128,7 +131,7 @@ def write_event(message: event_pb2.Event, event: Event) -> None:
         message.metadata.update(attributes.metadata)
 
 
-_ATTRIBUTE_TEXTS: Final = tuple(field for field, _ in TEXT_LIMITS)
+_ATTRIBUTE_TEXTS: Final = (*(field for field, _ in TEXT_LIMITS), "reported_recipient")
 
 
 def write_transition(message: log_pb2.Transition, entry: LogEntry) -> None:
@@ -143,6 +146,8 @@ def write_transition(message: log_pb2.Transition, entry: LogEntry) -> None:
     message.version = entry.version
     write_event(message.event, event)
     write_time(message.commit_time, entry.commit_time)
+    if entry.message_refs:
+        message.message_refs.extend(entry.message_refs)
     if entry.after.state is State.FAILED:
         _write_own_failure(message.failure, entry)
 
@@ -165,6 +170,8 @@ def write_entry(message: log_pb2.LogEntry, entry: LogEntry) -> None:
     message.to_state = _STATES[entry.after.state]
     message.version = entry.version
     write_time(message.commit_time, entry.commit_time)
+    if entry.message_refs:
+        message.message_refs.extend(entry.message_refs)
 
 
 def write_recipient(message: status_pb2.RecipientStatus, status: RecipientStatus) -> None:
@@ -184,6 +191,11 @@ def write_recipient(message: status_pb2.RecipientStatus, status: RecipientStatus
     write_time(message.update_time, status.update_time)
     if status.compact_time is not None:
         write_time(message.compact_time, status.compact_time)
+    write_time(message.state_change_time, status.state_change_time)
+    if status.message_refs:
+        message.message_refs.extend(status.message_refs)
+    if status.metadata:
+        message.metadata.update(status.metadata)
     message.version = status.version
     message.position = status.position
     if (failure := status.failure) is not None:
@@ -224,6 +236,9 @@ def write_message(message: status_pb2.MessageStatus, view: MessageView, limit: i
     for state, count in sorted(view.counts.items()):
         message.state_counts.add(state=_STATES[state], count=count)
     message.aliases.extend(view.aliases)
+    if view.message_ref:
+        message.message_ref = view.message_ref
+        message.message_ids.extend(view.message_ids)
     message.recipients_truncated = view.truncated
     size = message.ByteSize()
     for status in view.recipients:

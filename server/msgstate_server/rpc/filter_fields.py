@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
 
-from msgstate_server.domain.events import EventType
-from msgstate_server.domain.limits import FILTER_VALUES, ID_BYTES
+from msgstate.v1 import message_status_service_pb2 as pb
+from msgstate_server.domain.events import ACCOUNT, EventType
+from msgstate_server.domain.limits import FILTER_VALUES, ID_BYTES, METADATA_BYTES
 from msgstate_server.domain.states import State
 from msgstate_server.domain.validation import Violation, text_violations
 
@@ -28,6 +29,22 @@ def _text_violations(field: str, values: Sequence[str]) -> Iterator[Violation]:
         if not value:
             yield Violation(f"{field}[{index}]", "must not be empty; leave it out")
         yield from text_violations(f"{field}[{index}]", value, ID_BYTES)
+
+
+def read_metadata(
+    wanted: pb.MessageStatusFilter | pb.TransitionFilter | pb.EventFilter, found: list[Violation]
+) -> frozenset[tuple[str, str]]:
+    """The metadata pairs that must be there, the account among them; what breaks a rule is added to what was found."""
+    pairs = dict(wanted.metadata)
+    if len(pairs) > 1:
+        found.append(Violation("filter.metadata", f"must be at most one pair; found {len(pairs)}"))
+    if wanted.account and pairs.get(ACCOUNT, wanted.account) != wanted.account:
+        found.append(Violation("filter.metadata", "must not name another account than filter.account"))
+    if wanted.account:
+        pairs[ACCOUNT] = wanted.account
+    for key, value in pairs.items():
+        found.extend(text_violations("filter.metadata", key + value, METADATA_BYTES))
+    return frozenset(pairs.items())
 
 
 def read_states(field: str, numbers: Sequence[int], found: list[Violation]) -> frozenset[State]:

@@ -6,15 +6,19 @@ from typing import Any, TypeAlias
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate.v1 import message_status_service_pb2_grpc
-from msgstate_server.domain.limits import RESPONSE_BYTES
+from msgstate_server.domain.limits import MESSAGE_RECIPIENTS, RESPONSE_BYTES
 from msgstate_server.queries import (
     Listing,
     get_history,
     get_message,
+    get_message_by_ref,
     get_messages,
+    get_ref_history,
     list_statuses,
     read_key,
+    read_ref_key,
     require_few,
+    require_id_or_ref,
 )
 from msgstate_server.rpc.batch_answers import write_answers
 from msgstate_server.rpc.context import Context
@@ -22,7 +26,7 @@ from msgstate_server.rpc.conversion import HEADROOM, message_to_proto, write_ent
 from msgstate_server.rpc.list_requests import read_status_filter
 from msgstate_server.rpc.paging import read_page_size, write_page
 from msgstate_server.rpc.watch_requests import read_watch_request
-from msgstate_server.store.protocol import MessageKey, Store
+from msgstate_server.store.protocol import MessageKey, RefKey, Store
 from msgstate_server.watch import Batch, Watches
 from msgstate_server.watch.token import Token
 
@@ -43,7 +47,12 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
     ) -> pb.GetMessageStatusResponse:
         """Give one message's status."""
         token = Token.at(self._store.head)
-        view = await get_message(self._store, request.message_id, request.provider, request.recipient)
+        require_id_or_ref(request.message_id, request.message_ref)
+        if request.message_ref:
+            ref, recipient = read_ref_key(request.message_ref, request.provider, request.recipient)
+            view = await get_message_by_ref(self._store, ref, recipient, MESSAGE_RECIPIENTS)
+        else:
+            view = await get_message(self._store, request.message_id, request.provider, request.recipient)
         return pb.GetMessageStatusResponse(
             status=message_to_proto(view, RESPONSE_BYTES - HEADROOM), resume_token=token.encode()
         )
@@ -54,7 +63,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         """Give many messages' statuses."""
         require_few(len(request.keys))
         response = pb.BatchGetMessageStatusesResponse(resume_token=Token.at(self._store.head).encode())
-        answers = await get_messages(self._store, [MessageKey(key.provider, key.message_id) for key in request.keys])
+        answers = await get_messages(self._store, [_key(key) for key in request.keys])
         write_answers(response, request.keys, answers)
         return response
 
@@ -78,10 +87,16 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
         self, request: pb.GetMessageHistoryRequest, context: Context
     ) -> pb.GetMessageHistoryResponse:
         """List a message's events."""
-        asked, recipient = read_key(request.message_id, request.provider, request.recipient)
-        listing = Listing(self._store.head.log_id, "GetMessageHistory", (asked, recipient))
-        after = listing.place(request.page_token) or 0
-        page = await get_history(self._store, asked, recipient, after, read_page_size(request.page_size))
+        require_id_or_ref(request.message_id, request.message_ref)
+        limit = read_page_size(request.page_size)
+        if request.message_ref:
+            ref, recipient = read_ref_key(request.message_ref, request.provider, request.recipient)
+            listing = Listing(self._store.head.log_id, "GetMessageHistory by ref", (ref, recipient))
+            page = await get_ref_history(self._store, ref, recipient, listing.place(request.page_token) or 0, limit)
+        else:
+            asked, recipient = read_key(request.message_id, request.provider, request.recipient)
+            listing = Listing(self._store.head.log_id, "GetMessageHistory", (asked, recipient))
+            page = await get_history(self._store, asked, recipient, listing.place(request.page_token) or 0, limit)
         response = pb.GetMessageHistoryResponse()
         count = write_page(response.entries, page.entries, write_entry)
         last = page.next if count == len(page.entries) else page.entries[count - 1].position
@@ -99,6 +114,13 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
     ) -> AsyncGenerator[Written, None]:
         """Stream events."""
         return _written(self._watches.watch(read_watch_request(request)))
+
+
+def _key(key: pb.MessageKey) -> MessageKey | RefKey:
+    """What a key of a batch names; one that names both an id and a ref is looked up by neither."""
+    if key.message_ref and not key.message_id:
+        return RefKey(key.provider, key.message_ref)
+    return MessageKey(key.provider, "" if key.message_ref else key.message_id)
 
 
 async def _written(watch: AsyncGenerator[Batch, None]) -> AsyncGenerator[Written, None]:

@@ -13,7 +13,7 @@ from msgstate_server.domain.limits import (
 )
 from msgstate_server.domain.validation import Violation
 from msgstate_server.rpc.conversion import time_from_proto
-from msgstate_server.rpc.filter_fields import read_states, read_texts, read_types
+from msgstate_server.rpc.filter_fields import read_metadata, read_states, read_texts, read_types
 from msgstate_server.rpc.watch_responses import EVENTS, TRANSITIONS
 from msgstate_server.watch import WatchRequest, Wire
 from msgstate_server.watch.filter import Filter
@@ -54,6 +54,8 @@ def _read_filter(request: Request, found: list[Violation]) -> Filter:
         providers=names(read_texts("filter.providers", wanted.providers, found)),
         message_ids=names(map(normalize_id, read_texts("filter.message_ids", wanted.message_ids, found))),
         recipients=names(map(normalize_recipient, read_texts("filter.recipients", wanted.recipients, found))),
+        message_refs=names(map(normalize_id, read_texts("filter.message_refs", wanted.message_refs, found))),
+        metadata=read_metadata(wanted, found),
         to_states=read_states("filter.to_states", wanted.to_states, found),
         shard_index=request.shard_index,
         shard_count=max(1, request.shard_count),

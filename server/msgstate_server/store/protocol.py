@@ -24,10 +24,18 @@ class MessageKey(msgspec.Struct, array_like=True, frozen=True):
     message_id: str
 
 
+class RefKey(NamedTuple):
+    """What names messages by the sender's own id; an empty provider means any."""
+
+    provider: str
+    message_ref: str
+
+
 class StatusFilter(NamedTuple):
     """Which recipients to list: what is set must all match, and of a set any value may.
 
-    `message_id` and `recipient` are exact; times are those of the last accepted event, in microseconds since 1970.
+    `message_id`, `recipient` and `message_ref` are exact; all times are commit times in microseconds since 1970.
+    `metadata` holds pairs that a status must all have. A store does not know `message_ref`: see `Store.read_ref`.
     """
 
     states: frozenset[State] = frozenset()
@@ -36,6 +44,11 @@ class StatusFilter(NamedTuple):
     recipient: str = ""
     updated_after: int | None = None
     updated_before: int | None = None
+    message_ref: str = ""
+    created_after: int | None = None
+    created_before: int | None = None
+    state_changed_before: int | None = None
+    metadata: frozenset[tuple[str, str]] = frozenset()
 
 
 class StatusPage(NamedTuple):
@@ -145,6 +158,17 @@ class Store(Protocol):
 
     async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
         """Up to `limit` entries of a message with positions larger than `after`, in order.
+
+        An empty `recipient` means all of them.
+        """
+        ...
+
+    async def read_ref(self, key: RefKey, limit: int) -> list[StoredStatus]:
+        """Up to `limit` recipients that have exactly this message ref, by first appearance."""
+        ...
+
+    async def read_ref_history(self, key: RefKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
+        """Up to `limit` entries of recipients that have this message ref with positions larger than `after`, in order.
 
         An empty `recipient` means all of them.
         """

@@ -1,6 +1,6 @@
 """Which entries of the log a watcher wants."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
@@ -16,7 +16,8 @@ Predicate = Callable[[LogEntry], bool]
 class Filter(NamedTuple):
     """What must match; an empty set matches all. Of `shard_count` shares, only number `shard_index`.
 
-    Ids and addresses are as the log has them, so that filters that mean the same are equal.
+    Ids and addresses are as the log has them, so that filters that mean the same are equal. Refs and metadata are those
+    of the entry's recipient, which must have all pairs of `metadata`.
     With `moved_alone` only transitions match. `since` is a commit time in microseconds: a watch that starts at a time
     to come must not see what comes before it.
     """
@@ -30,6 +31,8 @@ class Filter(NamedTuple):
     shard_count: int = 1
     since: int = 0
     moved_alone: bool = False
+    message_refs: Names = frozenset()
+    metadata: frozenset[tuple[str, str]] = frozenset()
 
     def predicate(self) -> Predicate:
         """Whether an entry matches."""
@@ -37,29 +40,34 @@ class Filter(NamedTuple):
 
     def _tests(self) -> list[Predicate]:
         """One test for each thing that is asked for, the most selective first."""
-        message_ids, recipients, providers = self.message_ids, self.recipients, self.providers
-        tests: list[Predicate] = []
+        return [*self._tests_of_names(), *self._tests_of_facts()]
+
+    def _tests_of_names(self) -> Iterator[Predicate]:
+        message_ids, refs, recipients, providers = self.message_ids, self.message_refs, self.recipients, self.providers
         if message_ids:
-            tests.append(lambda entry: entry.event.message_id in message_ids)
+            yield lambda entry: entry.event.message_id in message_ids
+        if refs:
+            yield lambda entry: any(ref in refs for ref in entry.message_refs)
         if recipients:
-            tests.append(lambda entry: entry.event.recipient in recipients)
+            yield lambda entry: entry.event.recipient in recipients
         if self.moved_alone:
-            tests.append(lambda entry: entry.moved)
+            yield lambda entry: entry.moved
         if providers:
-            tests.append(lambda entry: entry.event.provider in providers)
-        if self.to_states:
-            to_states = self.to_states
-            tests.append(lambda entry: entry.after.state in to_states)
-        if self.types:
-            types = self.types
-            tests.append(lambda entry: entry.event.type in types)
-        if self.since:
-            since = self.since
-            tests.append(lambda entry: entry.commit_time >= since)
+            yield lambda entry: entry.event.provider in providers
+
+    def _tests_of_facts(self) -> Iterator[Predicate]:
+        to_states, types, since, pairs = self.to_states, self.types, self.since, self.metadata
+        if to_states:
+            yield lambda entry: entry.after.state in to_states
+        if types:
+            yield lambda entry: entry.event.type in types
+        if pairs:
+            yield lambda entry: pairs <= entry.metadata.items()
+        if since:
+            yield lambda entry: entry.commit_time >= since
         if self.shard_count > 1:
             index, count = self.shard_index, self.shard_count
-            tests.append(lambda entry: shard(entry.event.provider, entry.event.message_id, count) == index)
-        return tests
+            yield lambda entry: shard(entry.event.provider, entry.event.message_id, count) == index
 
 
 def _all(tests: Sequence[Predicate]) -> Predicate:

@@ -55,7 +55,7 @@ def _first(each: int) -> int:
 
 
 class Index:
-    """All groups. Those that name messages, or else recipients or providers, are found by these names alone."""
+    """All groups. Those that name messages, or else refs, recipients or providers, are found by these names alone."""
 
     def __init__(self) -> None:
         """Begin with no group."""
@@ -63,6 +63,7 @@ class Index:
         self._groups: dict[int, Group] = {}
         self._free: list[int] = []
         self._by_message = _Named()
+        self._by_ref = _Named()
         self._by_recipient = _Named()
         self._by_provider = _Named()
         self._others: set[int] = set()
@@ -102,6 +103,8 @@ class Index:
         wanted = group.wanted
         if wanted.message_ids:
             return wanted.message_ids, self._by_message
+        if wanted.message_refs:
+            return wanted.message_refs, self._by_ref
         if wanted.recipients:
             return wanted.recipients, self._by_recipient
         return wanted.providers, self._by_provider
@@ -115,4 +118,6 @@ class Index:
             *self._by_provider.find(event.provider),
             *self._others,
         ]
+        for ref in entry.message_refs:
+            numbers += self._by_ref.find(ref)
         return [group for group in map(self._groups.__getitem__, numbers) if group.matches(entry)] if numbers else []

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from msgstate_server.domain import limits
-from msgstate_server.domain.events import Event
+from msgstate_server.domain.events import ACCOUNT, Event
 from msgstate_server.domain.identity import canonicalize, normalize_id
 from msgstate_server.domain.validation import TEXT_LIMITS, is_suspect
 
@@ -17,11 +17,9 @@ CUT: Final = "msgstate.cut"
 """The metadata key that names the fields that were cut."""
 REPLACED: Final = "msgstate.replaced"
 """The metadata key that names the fields in which U+0000 was replaced by U+FFFD."""
-ACCOUNT: Final = "account"
-"""The metadata key of the account whose URL the event came in at."""
 
 # An id is never cut: too long, it goes to quarantine.
-_TEXTS: Final = tuple((field, limit) for field, limit in TEXT_LIMITS if field != "event_id")
+_TEXTS: Final = tuple((field, limit) for field, limit in TEXT_LIMITS if field not in {"event_id", "message_ref"})
 _ALIASES: Final = "aliases"
 _METADATA: Final = "metadata"
 
@@ -35,7 +33,7 @@ _ENCODING_BYTES: Final = 1_024
 # What is left for aliases in the largest event.
 _ALIASES_ROOM: Final = (
     limits.EVENT_BYTES
-    - (_ENCODING_BYTES + _RESERVED_BYTES + limits.METADATA_BYTES + 3 * limits.ID_BYTES)
+    - (_ENCODING_BYTES + _RESERVED_BYTES + limits.METADATA_BYTES + 5 * limits.ID_BYTES)
     - sum(limit for _, limit in _TEXTS)
 )
 
@@ -120,7 +118,8 @@ def _event_size(event: Event) -> int:
     attributes = event.attributes
     sizes = [_size(getattr(attributes, field)) for field, _ in _TEXTS]
     metadata = [text for pair in attributes.metadata.items() for text in pair]
-    return sum(sizes) + sum(map(_size, (event.message_id, event.recipient, attributes.event_id, *metadata)))
+    ids = (event.message_id, event.recipient, attributes.event_id, attributes.message_ref)
+    return sum(sizes) + sum(map(_size, (*ids, attributes.reported_recipient, *metadata)))
 
 
 def _shorten(value: str, limit: int) -> str:

@@ -23,6 +23,10 @@ LIST_VALUES = {
     "recipient": "a",
     "updated_after": 1,
     "updated_before": 1,
+    "created_after": 1,
+    "created_before": 1,
+    "state_changed_before": 1,
+    "metadata": '[["a", "1"]]',
 }
 CAMPAIGN_VALUES = {"many": 9, "spread": 9, "message_hash": 1, "before": 9}
 
@@ -39,7 +43,17 @@ async def plan(store: SqliteStore, sql: str, values: dict[str, object] | tuple[o
     """How a statement finds rows, and where it sorts; what it does with rows that it has found is left out."""
     rows = await store._pages.run(lambda pager: pager.execute(f"EXPLAIN QUERY PLAN {sql}", values).fetchall())  # noqa: SLF001
     steps = [row[3] for row in rows]
-    parts = ("(subquery", "candidate", "found", "gone VIRTUAL TABLE", "place", "silent", "wanted VIRTUAL TABLE")
+    parts = (
+        "(subquery",
+        "candidate",
+        "found",
+        "gone VIRTUAL TABLE",
+        "own VIRTUAL TABLE",
+        "pair VIRTUAL TABLE",
+        "place",
+        "silent",
+        "wanted VIRTUAL TABLE",
+    )
     found = tuple(f"{how} {part}" for how in ("SCAN", "SEARCH") for part in parts)
     return [
         step.split(" USING ")[-1]
@@ -105,6 +119,8 @@ async def test_lists_read_the_rows_of_a_block_as_they_lie(store: SqliteStore) ->
         ("is_campaign", CAMPAIGN_VALUES, ["SCAN CONSTANT ROW", f"COVERING {MESSAGE}", "INTEGER PRIMARY KEY (rowid<?)"]),
         ("last_quarantined", (9, 9), ["INTEGER PRIMARY KEY (rowid<?)"]),
         ("list_quarantine", (9, 1, "acme", 0, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)"]),
+        ("read_ref", (1, "r", "acme", 9), [ALIAS, ROW]),
+        ("read_ref_history", (1, "r", "acme", "", 0, 9), [ALIAS, ROW, EVENTS, SORT, ROW, ROW]),
         # What retention looks at and deletes.
         ("look_at_log", (1, 5), ["INTEGER PRIMARY KEY (rowid>?)"]),
         ("find_silent", (1, 9, 5), ["INTEGER PRIMARY KEY (rowid>? AND rowid<?)", ROW, GROUP, EVENTS]),

@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 import structlog
 
-from msgstate_server.domain.decision import Candidate, Outcome, Payload, Submission
+from msgstate_server.domain.decision import Candidate, Outcome, Payload, StoredStatus, Submission
 from msgstate_server.domain.errors import HistoryDiverged, StoreUnavailable
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
@@ -24,7 +24,15 @@ from msgstate_server.store.postgres.lookups import Lookups
 from msgstate_server.store.postgres.migrations import migrate
 from msgstate_server.store.postgres.queries import read_hashes
 from msgstate_server.store.postgres.writer import Writer
-from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
+from msgstate_server.store.protocol import (
+    MessageKey,
+    Quarantined,
+    QuarantinePage,
+    RefKey,
+    StatusFilter,
+    StatusPage,
+    Step,
+)
 
 _BUSY_SECONDS: Final = 0.002
 """How soon the head is looked at again after it moved."""
@@ -240,6 +248,14 @@ class PostgresStore:
     async def read_history(self, message: MessageKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
         """See `Store`."""
         return await self._pages.run(lambda page: self._lookups.read_history(page, message, recipient, after, limit))
+
+    async def read_ref(self, key: RefKey, limit: int) -> list[StoredStatus]:
+        """See `Store`."""
+        return await self._pages.run(lambda page: self._lookups.read_ref(page, key, limit))
+
+    async def read_ref_history(self, key: RefKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
+        """See `Store`."""
+        return await self._pages.run(lambda page: self._lookups.read_ref_history(page, key, recipient, after, limit))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""

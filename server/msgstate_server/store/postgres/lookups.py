@@ -3,6 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from msgstate_server.domain.decision import Candidate, Payload, StoredStatus
 from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import LogEntry
@@ -11,7 +13,7 @@ from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.postgres.connection import Connection
 from msgstate_server.store.postgres.queries import BEYOND_ALL, CANDIDATES, SQL, entry_from_row
-from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage
+from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, RefKey, StatusFilter, StatusPage
 from msgstate_server.store.rows import payload_from_row, quarantined_from_row, status_from_row
 
 SCAN: Final = 10_000
@@ -85,6 +87,10 @@ class Lookups:
             wanted.recipient,
             wanted.updated_after,
             wanted.updated_before,
+            wanted.created_after,
+            wanted.created_before,
+            wanted.state_changed_before,
+            msgspec.json.encode(dict(wanted.metadata)).decode() if wanted.metadata else None,
             # One more than asked for tells whether the page is the last.
             limit + 1,
             BEYOND_ALL if before is None else before,
@@ -104,6 +110,18 @@ class Lookups:
         provider, message_id = message.provider, message.message_id
         values = (self._hashes.message(message_id), provider, message_id, recipient, after, limit)
         return [entry_from_row(row) for row in await connection.fetch(SQL["read_history"], *values)]
+
+    async def read_ref(self, connection: Connection, key: RefKey, limit: int) -> list[StoredStatus]:
+        """See `Store`."""
+        values = (self._hashes.ref(key.message_ref), key.message_ref, key.provider, limit)
+        return [status_from_row(row) for row in await connection.fetch(SQL["read_ref"], *values)]
+
+    async def read_ref_history(
+        self, connection: Connection, key: RefKey, recipient: str, after: int, limit: int
+    ) -> list[LogEntry]:
+        """See `Store`."""
+        values = (self._hashes.ref(key.message_ref), key.message_ref, key.provider, recipient, after, limit)
+        return [entry_from_row(row) for row in await connection.fetch(SQL["read_ref_history"], *values)]
 
     async def count_recipients(self, connection: Connection, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""

@@ -193,28 +193,49 @@ FROM looked_at LEFT JOIN LATERAL (
         AND ($4::text = '' OR s.recipient = $4)
         AND ($5::bigint IS NULL OR s.update_time >= $5)
         AND ($6::bigint IS NULL OR s.update_time < $6)
-    ORDER BY candidate.id DESC LIMIT $7
+        AND ($7::bigint IS NULL OR s.create_time >= $7)
+        AND ($8::bigint IS NULL OR s.create_time < $8)
+        AND ($9::bigint IS NULL OR s.state_change_time < $9)
+        AND ($10::text IS NULL OR s.metadata::jsonb @> $10::jsonb)
+    ORDER BY candidate.id DESC LIMIT $11
 ) AS s ON true
 ORDER BY s.id DESC;
 
 -- name: candidates
--- What may match where neither a message nor an address is asked for: $8 is before which, $9 how many.
-SELECT id FROM recipient_status WHERE id < $8 ORDER BY id DESC LIMIT $9
+-- What may match where neither a message nor an address is asked for: $12 is before which, $13 how many.
+SELECT id FROM recipient_status WHERE id < $12 ORDER BY id DESC LIMIT $13
 
 -- name: candidates_of_message
-SELECT id FROM recipient_status WHERE message_hash = $10 AND id < $8 ORDER BY id DESC LIMIT $9
+SELECT id FROM recipient_status WHERE message_hash = $14 AND id < $12 ORDER BY id DESC LIMIT $13
 
 -- name: candidates_of_address
-SELECT id FROM recipient_status WHERE address_hash = $10 AND id < $8 ORDER BY id DESC LIMIT $9
+SELECT id FROM recipient_status WHERE address_hash = $14 AND id < $12 ORDER BY id DESC LIMIT $13
 
 -- name: candidates_of_both
-SELECT id FROM recipient_status WHERE address_hash = $11 AND message_hash = $10 AND id < $8 ORDER BY id DESC LIMIT $9
+SELECT id FROM recipient_status WHERE address_hash = $15 AND message_hash = $14 AND id < $12 ORDER BY id DESC LIMIT $13
 
 -- name: read_history
 -- A message's log rows after a position; an empty recipient means all of them.
 SELECT :entry
 FROM recipient_status AS s JOIN event ON event.status_id = s.id
 WHERE s.message_hash = $1 AND s.provider = $2 AND s.message_id = $3 AND ($4 = '' OR s.recipient = $4)
+    AND event.position > $5
+ORDER BY event.position LIMIT $6;
+
+-- name: read_ref
+-- Recipients with a message ref; an empty provider means any. The hash finds them, the text decides.
+SELECT :status
+FROM alias JOIN recipient_status AS s ON s.id = alias.status_id
+WHERE alias.alias_hash = $1 AND ($3 = '' OR s.provider = $3)
+    AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(s.message_refs::jsonb) AS known WHERE known = $2)
+ORDER BY alias.status_id LIMIT $4;
+
+-- name: read_ref_history
+-- The log rows of recipients with a message ref after a position; an empty provider or recipient means any.
+SELECT :entry
+FROM alias JOIN recipient_status AS s ON s.id = alias.status_id JOIN event ON event.status_id = s.id
+WHERE alias.alias_hash = $1 AND ($3 = '' OR s.provider = $3) AND ($4 = '' OR s.recipient = $4)
+    AND EXISTS (SELECT 1 FROM jsonb_array_elements_text(s.message_refs::jsonb) AS known WHERE known = $2)
     AND event.position > $5
 ORDER BY event.position LIMIT $6;
 

@@ -17,7 +17,15 @@ from msgstate_server.domain.identity import Identity
 from msgstate_server.domain.log import Head, LogEntry
 from msgstate_server.domain.states import Evidence
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.protocol import MessageKey, Quarantined, QuarantinePage, StatusFilter, StatusPage, Step
+from msgstate_server.store.protocol import (
+    MessageKey,
+    Quarantined,
+    QuarantinePage,
+    RefKey,
+    StatusFilter,
+    StatusPage,
+    Step,
+)
 from msgstate_server.store.rows import status_from_row
 from msgstate_server.store.sqlite.bodies import find_positions, list_quarantine, read_payload, read_quarantined
 from msgstate_server.store.sqlite.connection import (
@@ -51,6 +59,7 @@ else:
 _messages: Final = msgspec.json.Decoder(list[MessageKey])
 _counts: Final = msgspec.json.Decoder(list[tuple[Evidence, int]])
 _entries: Final = msgspec.json.Decoder(list[LogEntry])
+_statuses: Final = msgspec.json.Decoder(list[StoredStatus])
 
 _FEW: Final = 20
 """Recipients that are read on the event loop, as the statement says; most messages have fewer."""
@@ -210,6 +219,16 @@ class SqliteStore:
             hashes = self._hashes.identity(Identity(provider, message_id, recipient))
             values = (*hashes, provider, message_id, recipient, after, limit)
         return await self._pages.run(lambda pager: _entries.decode(fetch_json(pager, name, values)))
+
+    async def read_ref(self, key: RefKey, limit: int) -> list[StoredStatus]:
+        """See `Store`."""
+        values = (self._hashes.ref(key.message_ref), key.message_ref, key.provider, limit)
+        return await self._pages.run(lambda pager: _statuses.decode(fetch_json(pager, "read_ref", values)))
+
+    async def read_ref_history(self, key: RefKey, recipient: str, after: int, limit: int) -> list[LogEntry]:
+        """See `Store`."""
+        values = (self._hashes.ref(key.message_ref), key.message_ref, key.provider, recipient, after, limit)
+        return await self._pages.run(lambda pager: _entries.decode(fetch_json(pager, "read_ref_history", values)))
 
     async def count_recipients(self, message: MessageKey) -> dict[Evidence, int]:
         """See `Store`."""

@@ -132,6 +132,10 @@ def _values(wanted: StatusFilter, hashes: Hashes, before: int, limit: int) -> _V
         "recipient": wanted.recipient,
         "updated_after": wanted.updated_after,
         "updated_before": wanted.updated_before,
+        "created_after": wanted.created_after,
+        "created_before": wanted.created_before,
+        "state_changed_before": wanted.state_changed_before,
+        "metadata": _json_or_null(sorted(wanted.metadata)),
         "before": before,
         # One more than asked for tells whether the page is the last.
         "limit": limit + 1,

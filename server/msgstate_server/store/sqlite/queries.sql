@@ -142,6 +142,16 @@ FROM (
     AND (:recipient = '' OR s.recipient = :recipient)
     AND (:updated_after IS NULL OR s.update_time >= :updated_after)
     AND (:updated_before IS NULL OR s.update_time < :updated_before)
+    AND (:created_after IS NULL OR s.create_time >= :created_after)
+    AND (:created_before IS NULL OR s.create_time < :created_before)
+    AND (:state_changed_before IS NULL OR s.state_change_time < :state_changed_before)
+    AND (:metadata IS NULL OR NOT EXISTS (
+        SELECT 1 FROM json_each(:metadata) AS pair
+        WHERE NOT EXISTS (
+            SELECT 1 FROM json_each(s.metadata) AS own
+            WHERE own.key = pair.value ->> 0 AND own.value = pair.value ->> 1
+        )
+    ))
 
 -- name: list_candidates
 -- A page of those candidates that match, newest first: [StoredStatus, ...]. The candidates are found in an index, and a
@@ -283,6 +293,32 @@ FROM (
         WHERE s.message_hash = ?1 AND s.recipient_hash = ?2 AND s.provider = ?3 AND s.message_id = ?4
             AND s.recipient = ?5 AND event.position > ?6
         ORDER BY event.position LIMIT ?7
+    ) AS place CROSS JOIN entry_json ON entry_json.position = place.position
+    ORDER BY place.position
+);
+
+-- name: read_ref
+-- Recipients with a message ref; an empty provider means any. The hash finds them, the text decides.
+SELECT '[' || group_concat(stored) || ']'
+FROM (
+    SELECT s.stored
+    FROM alias CROSS JOIN status_json AS s ON s.id = alias.status_id
+    WHERE alias.alias_hash = ?1 AND (?3 = '' OR s.provider = ?3)
+        AND EXISTS (SELECT 1 FROM json_each(s.message_refs) WHERE value = ?2)
+    ORDER BY alias.status_id LIMIT ?4
+);
+
+-- name: read_ref_history
+-- The log rows of recipients with a message ref after a position; an empty provider or recipient means any.
+SELECT '[' || group_concat(entry) || ']'
+FROM (
+    SELECT entry FROM (
+        SELECT event.position
+        FROM alias CROSS JOIN recipient_status AS s ON s.id = alias.status_id
+        CROSS JOIN event ON event.status_id = s.id
+        WHERE alias.alias_hash = ?1 AND (?3 = '' OR s.provider = ?3) AND (?4 = '' OR s.recipient = ?4)
+            AND EXISTS (SELECT 1 FROM json_each(s.message_refs) WHERE value = ?2) AND event.position > ?5
+        ORDER BY event.position LIMIT ?6
     ) AS place CROSS JOIN entry_json ON entry_json.position = place.position
     ORDER BY place.position
 );
