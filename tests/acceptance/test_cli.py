@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+import msgstate
 from msgstate_server.cli import main
 from msgstate_server.domain.diagram import mermaid
 from tests.acceptance.in_process import run
@@ -103,3 +105,23 @@ def test_a_server_address_that_is_none_is_a_usage_error(address: str) -> None:
 
     assert result.returncode == 2
     assert "write HOST:PORT" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--version",), 0, f"msgstate {msgstate.__version__}"),
+        (("help",), 0, "Usage: msgstate [OPTIONS] COMMAND"),
+        (("help", "status"), 0, "Usage: msgstate status"),
+        (("help", "quarantine", "replay"), 0, "Usage: msgstate quarantine replay"),
+        (("statsu",), 2, "No such command 'statsu'. Did you mean 'status'?"),
+        (("help", "wach"), 2, "No such command 'wach'. Did you mean 'watch'?"),
+        (("frobnicate",), 2, "No such command 'frobnicate'. See `msgstate --help`."),
+        (("quarantine", "lst"), 2, "No such command 'lst'. Did you mean 'list'?"),
+    ],
+    ids=str,
+)
+def test_help_is_where_people_look_for_it(arguments: tuple[str, ...], code: int, said: str) -> None:
+    """`--version`, `help` and a misspelled command answer as in other tools."""
+    result = CliRunner().invoke(main, arguments, prog_name="msgstate")
+    assert (result.exit_code, said in result.output) == (code, True), result.output

@@ -114,13 +114,14 @@ def test_status_of_one_recipient_as_json(server: ServerProcess) -> None:
     ("arguments", "code", "said"),
     [
         (("status", "nope"), 1, ["msgstate: MESSAGE_NOT_FOUND: no message has the id or alias 'nope'"]),
-        (("status", ""), 2, ["msgstate: INVALID_REQUEST: fields break rules:", "  message_id: must not be empty"]),
+        (("status", "<>"), 2, ["msgstate: INVALID_REQUEST: fields break rules:", "  message_id: must not be empty"]),
         (
             ("watch", "--from", "bogus-token-of-nothing"),
             2,
             ["msgstate: INVALID_REQUEST: fields break rules:", "  resume_token: must be"],
         ),
         (("publish", "missing.jsonl"), 2, ["Usage:", "Try", "", "Error:"]),
+        (("status", ""), 2, ["Usage:", "Try", "", "Error: Give a MESSAGE_ID or --ref, and not both."]),
         (("watch", "--to-state", "lost"), 2, ["Usage:", "Try", "", "Error:"]),
     ],
 )

@@ -26,6 +26,7 @@ EXIT_CODES = {
     "msgstate quarantine replay --all --json": 1,
     "msgstate quarantine replay 1 2": 1,
     "msgstate quarantine discard 1 2": 1,
+    "msgstate status --ref order-77": 1,
 }
 WRITTEN = {
     "2026-11-21T09:00:00Z": "2024-11-21T09:00:00Z",

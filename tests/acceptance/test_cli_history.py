@@ -14,7 +14,7 @@ from tests.acceptance.terminal import run_in_terminal, widest
 from tests.builders import append
 from tests.builders import event as an_event
 
-ROW = re.compile(r"(\S+Z)  #(\d+) +(\S+) +(\S+) ([→·]) (\S+) +(.+)")
+ROW = re.compile(r"(\S+Z)  #(\d+) +(\S+) +(no change|\S+) ([→·]) (\S+) +(.+)")
 LONG = "x" * 300
 
 
@@ -40,13 +40,14 @@ def test_a_history_reads_like_a_timeline(session: Session) -> None:
     found = [match.groups() for match in map(ROW.fullmatch, result.stdout.splitlines()) if match]
     assert [row[1:] for row in found] == [
         ("1", "ada@b.example", "-", "→", "DELIVERED", "delivered (delivery)"),
-        ("2", "ada@b.example", "late", "·", "DELIVERED", "sent (dispatch)"),
+        ("2", "ada@b.example", "no change", "·", "DELIVERED", "sent (dispatch) (weaker: already DELIVERED)"),
         ("3", "ada@b.example", "confirmed", "·", "DELIVERED", "auto replied (auto_reply)"),
         ("4", "ada@b.example", "DELIVERED", "→", "ENGAGED", f"clicked (click): https://c.example/{LONG[:81]}…"),
         ("5", "alan@b.example", "-", "→", "FAILED", "errored (error): provider error (provisional)"),
         ("6", "alan@b.example", "FAILED", "→", "FAILED",
          'bounced (bounce): invalid address "550 5.1.1 No such \ufffd[31muser"'),
-        ("7", "alan@b.example", "late", "·", "FAILED", 'errored (error): provider error "again"'),
+        ("7", "alan@b.example", "no change", "·", "FAILED",
+         'errored (error): provider error "again" (weaker: already FAILED)'),
     ]  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -133,7 +134,7 @@ def test_a_timeline_fits_the_terminal(session: Session, columns: int) -> None:
     [
         (("nope",), 1, "MESSAGE_NOT_FOUND"),
         (("order", "--recipient", "nobody@b.example"), 1, "NOT_FOUND"),
-        (("",), 2, "message_id"),
+        (("",), 2, "MESSAGE_ID"),
         (("order", "--page", "nonsense"), 2, "page_token"),
     ],
 )

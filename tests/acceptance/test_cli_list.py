@@ -19,13 +19,20 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     """A server that knows of a few messages and of a campaign."""
     for session in serving(tmp_path_factory.mktemp("list")):
         session.publish(
-            event("order", "ada@b.example", "ACCEPTED"),
+            event("order", "ada@b.example", "ACCEPTED", aliases=["order-alias"]),
             event("order", "ada@b.example", "OPENED"),
             event(
                 "order", "alan@b.example", "BOUNCED", reason="REASON_MAILBOX_FULL", smtpCode=552, detail="full\x1b[2J"
             ),
             event("bill", "ada@b.example", "COMPLAINED", provider="other"),
-            event("offer", "tony@b.example", "SUPPRESSED", reason="REASON_SPAM"),
+            event(
+                "offer",
+                "tony@b.example",
+                "SUPPRESSED",
+                reason="REASON_SPAM",
+                messageRef="order-7",
+                metadata={"account": "eu", "tag": "welcome"},
+            ),
         )
         session.publish(*(event("campaign", f"r{number:03}@b.example", "SENT") for number in range(MANY)))
         yield session
@@ -46,6 +53,16 @@ def positions(text: str) -> list[str]:
         (("--recipient", "ada@b.example", "--state", "ENGAGED"), ["order ada"]),
         (("--message-id", "order", "--updated-after", "2001-01-01T00:00:00Z"), ["order alan", "order ada"]),
         (("--updated-before", "2001-01-01"), []),
+        (("--state", "state_failed"), ["order alan"]),
+        (("--message-id", "order-alias"), ["order alan", "order ada"]),
+        (("--account", "eu"), ["offer tony"]),
+        (("--metadata", "tag=welcome"), ["offer tony"]),
+        (("--ref", "order-7"), ["offer tony"]),
+        (
+            ("--message-id", "order", "--created-after", "2001-01-01", "--state-changed-before", "2999-01-01"),
+            ["order alan", "order ada"],
+        ),
+        (("--stuck", "9999d"), []),
         (("--updated-after", "2999-01-01T00:00:00+02:00"), []),
     ],
     ids=" ".join,
@@ -121,8 +138,8 @@ def test_what_is_no_value_is_wrong_usage(session: Session, arguments: tuple[str,
 @pytest.mark.parametrize(
     ("columns", "headings"),
     [
-        (80, ["updated", "state", "message, recipient, notes"]),
-        (120, ["updated", "state", "message", "recipient", "notes"]),
+        (80, ["first seen", "state", "message, recipient, notes"]),
+        (120, ["first seen", "state", "message", "recipient", "notes"]),
     ],
 )
 def test_a_terminal_gets_a_table_that_fits(session: Session, columns: int, headings: list[str]) -> None:

@@ -18,6 +18,7 @@ _COMMANDS = {
     "doctor": "Find what stands between this machine and a running service.",
     "diagram": "Draw the lifecycle as a Mermaid state diagram.",
     "completion": "Print a script that lets a shell complete commands.",
+    "help": "Show what a command does and takes.",
     "version": "Show the versions of msgstate and of what it runs on.",
 }
 

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
 from io import TextIOWrapper
 from typing import Any, Final
@@ -53,6 +54,16 @@ class Commands(click.Group):
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, or say which one was probably meant."""
+        if args and args[0] not in self._lines and not args[0].startswith("-"):
+            close = get_close_matches(args[0], self._lines, n=1)
+            meant = f" Did you mean {close[0]!r}?" if close else f" See `{ctx.command_path} --help`."
+            raise click.UsageError(f"No such command {args[0]!r}.{meant}", ctx)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing any."""
         with formatter.section("Commands"):
@@ -64,8 +75,28 @@ class Commands(click.Group):
         return found + click.Command.shell_complete(self, ctx, incomplete)
 
 
+def _show_version(ctx: click.Context, _: click.Parameter, is_asked: bool) -> None:
+    if is_asked and not ctx.resilient_parsing:
+        from msgstate import __version__  # noqa: PLC0415  (it brings gRPC, which is slow to import)
+
+        click.echo(f"msgstate {__version__}")
+        ctx.exit()
+
+
 class Program(Commands):
     """The outermost group, through which every command runs."""
+
+    def __init__(self, name: str, **attributes: Any) -> None:
+        """See `Commands`."""
+        show = click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version of msgstate and exit.",
+        )
+        super().__init__(name, params=[show], **attributes)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; an interrupt ends it without a word."""

@@ -1,9 +1,18 @@
 """`msgstate history`."""
 
+from typing import NamedTuple
+
 import click
 
 from msgstate import MessageStatus
-from msgstate_server.cli.options import examples, json_option, provider_option, server_option
+from msgstate_server.cli.options import (
+    examples,
+    json_option,
+    provider_option,
+    ref_option,
+    require_id_or_ref,
+    server_option,
+)
 from msgstate_server.cli.pages import Listing, Page, page, paged, read
 from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import json_line, time_text
@@ -19,7 +28,8 @@ from msgstate_server.cli.timeline_row import of_entry
         "msgstate history newsletter-3003 --all --json",
     ),
 )
-@click.argument("message_id")
+@click.argument("message_id", required=False, default="")
+@ref_option("The sender's own id of the message, in place of MESSAGE_ID.")
 @provider_option(default="", help="Only a message of this provider.")
 @click.option("--recipient", default="", metavar="ADDRESS", help="Only this recipient's events.")
 @paged
@@ -28,6 +38,7 @@ from msgstate_server.cli.timeline_row import of_entry
 def command(  # noqa: PLR0913  (one parameter per option)
     *,
     message_id: str,
+    message_ref: str,
     provider: str,
     recipient: str,
     limit: int,
@@ -38,31 +49,41 @@ def command(  # noqa: PLR0913  (one parameter per option)
 ) -> None:
     """Show every event of a message, and what each of them did.
 
-    MESSAGE_ID is the provider's id or any other id by which the sender knows the message. One line per event, in the
-    order in which they came: when it came, its place in the log, the recipient, the state before and after, and what
-    happened, in the provider's own word too. An event that was no news says `confirmed`; one that is weaker than what
-    was known already says `late`.
+    MESSAGE_ID is the provider's id or an alias. With --ref, shows the events of all messages that share the ref. Each
+    event has one line, in order of arrival: when it came, its place in the log, the recipient, the state before and
+    after, and what happened, with the provider's own word. An event that repeats what is known shows `confirmed`; an
+    event weaker than the current state shows `no change`, with the reason.
     """
-    chosen = [(name, value) for name, value in (("--provider", provider), ("--recipient", recipient)) if value]
+    require_id_or_ref(message_id, message_ref)
+    options = (("--ref", message_ref), ("--provider", provider), ("--recipient", recipient))
+    chosen = [(name, value) for name, value in options if value]
     _show(
-        message_id,
-        provider,
-        recipient,
+        _Asked(message_id, provider, recipient, message_ref),
         page(limit, everything, page_token),
         Listing(("history",), chosen, as_json, server, message_id),
     )
 
 
-def _show(message_id: str, provider: str, recipient: str, part: Page, listing: Listing) -> None:
-    timeline = Timeline(with_message=False)
+class _Asked(NamedTuple):
+    """Which message, and which of its recipients."""
+
+    message_id: str
+    provider: str
+    recipient: str
+    message_ref: str
+
+
+def _show(asked: _Asked, part: Page, listing: Listing) -> None:
+    timeline = Timeline(with_message=bool(asked.message_ref))
+    *names, message_ref = asked
     with connect(listing.server) as client:
         if not listing.as_json and not part.token:
-            _tell_what_is_gone(client.get_status(message_id, provider, recipient).status)
+            _tell_what_is_gone(client.get_status(*names, message_ref=message_ref).status)
         pages = read(
             part,
             listing,
             lambda size, token: client.get_history(
-                message_id, provider, recipient, page_size=size, page_token=token
+                *names, message_ref=message_ref, page_size=size, page_token=token
             ).pages(),
         )
         for entries in pages:

@@ -1,10 +1,11 @@
 """Options that several commands share, and how a command shows its examples."""
 
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -147,14 +148,83 @@ def provider_option(name: str = "provider", **attributes: object) -> Callable[[_
     return click.option("--provider", name, shell_complete=complete_provider, metavar="NAME", **attributes)  # type: ignore[arg-type]
 
 
-def choice_option(flag: str, name: str, values: Sequence[str], description: str) -> Callable[[_Function], _Function]:
-    """An option that takes any of the values, in upper or lower case, and can be repeated."""
+class EnumChoice(click.Choice[str]):
+    """A value of one of the contract's enums, in upper or lower case, with or without the contract's prefix."""
+
+    def __init__(self, values: Sequence[str], prefix: str) -> None:
+        """`prefix` is, for example, `STATE_`."""
+        super().__init__(values, case_sensitive=False)
+        self._prefix = prefix
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The value without its prefix; refused with all valid values where it is none."""
+        return super().convert(str(value).upper().removeprefix(self._prefix), param, ctx)
+
+
+class Duration(click.ParamType[timedelta, timedelta | str]):
+    """A length of time such as 2h, 90m or 3d."""
+
+    name = "duration"
+
+    def convert(self, value: timedelta | str, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Read it, or refuse it as wrong usage."""
+        if isinstance(value, timedelta):
+            return value
+        found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value)
+        if not found:
+            self.fail(f"{value!r} is not a length of time such as 90s, 30m, 2h or 3d", param, ctx)
+        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
+        return timedelta(**{unit: int(found[1])})
+
+
+class Pair(click.ParamType[tuple[str, str], tuple[str, str] | str]):
+    """A metadata pair, KEY=VALUE."""
+
+    name = "pair"
+
+    def convert(
+        self, value: tuple[str, str] | str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, str]:
+        """Read it, or refuse it as wrong usage."""
+        if isinstance(value, tuple):
+            return value
+        key, sign, rest = value.partition("=")
+        if not key or not sign:
+            self.fail(f"{value!r} is not KEY=VALUE, for example campaign=spring", param, ctx)
+        return key, rest
+
+
+def ref_option(description: str) -> Callable[[_Function], _Function]:
+    """`--ref`, the sender's own id."""
+    return click.option("--ref", "message_ref", default="", metavar="REF", help=description)
+
+
+def label_options(function: _Function) -> _Function:
+    """`--account` and `--metadata`, by which lists and watches filter."""
+    for option in (
+        click.option("--metadata", type=Pair(), metavar="KEY=VALUE", help="Only recipients with this metadata."),
+        click.option("--account", default="", metavar="NAME", help="Only recipients of this account."),
+    ):
+        function = option(function)
+    return function
+
+
+def require_id_or_ref(message_id: str, message_ref: str) -> None:
+    """Refuse a call that names no message, or names it twice."""
+    if bool(message_id) == bool(message_ref):
+        raise click.UsageError("Give a MESSAGE_ID or --ref, and not both.")
+
+
+def choice_option(
+    flag: str, name: str, values: Sequence[str], description: str, prefix: str = "STATE_"
+) -> Callable[[_Function], _Function]:
+    """An option that takes any of the values, as `EnumChoice` does, and can be repeated."""
     text = f"{description}: {', '.join(values)}."
     return click.option(
         flag,
         name,
         multiple=True,
-        type=click.Choice(values, case_sensitive=False),
+        type=EnumChoice(values, prefix),
         metavar=flag.rpartition("-")[2].upper(),
         # By itself click would offer them in lower case.
         shell_complete=lambda _, __, typed: [value for value in values if value.startswith(typed.upper())],

@@ -6,7 +6,14 @@ from typing import Final
 
 import grpc
 
-from msgstate import Client, HistoryDiverged, MsgstateError, PositionCompacted
+from msgstate import (
+    Client,
+    HistoryDiverged,
+    MessageAmbiguous,
+    MessageNotFound,
+    MsgstateError,
+    PositionCompacted,
+)
 from msgstate_server.cli.group import FAILED, UNREACHABLE, USAGE, Failed
 from msgstate_server.cli.text import printable
 
@@ -18,6 +25,16 @@ _EXIT_CODES: Final = {
     grpc.StatusCode.DEADLINE_EXCEEDED: UNREACHABLE,
     grpc.StatusCode.INVALID_ARGUMENT: USAGE,
 }
+
+
+def exact_id(client: Client, message_id: str) -> str:
+    """The provider's id of a message that is named by an alias; any other text as it is."""
+    if not message_id:
+        return ""
+    try:
+        return client.get_status(message_id).status.message_id
+    except (MessageAmbiguous, MessageNotFound):
+        return message_id
 
 
 @contextmanager

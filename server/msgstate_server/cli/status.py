@@ -8,7 +8,14 @@ import click
 
 from msgstate import MessageStatus, RecipientStatus
 from msgstate_server.cli.facts import facts, times
-from msgstate_server.cli.options import examples, json_option, provider_option, server_option
+from msgstate_server.cli.options import (
+    examples,
+    json_option,
+    provider_option,
+    ref_option,
+    require_id_or_ref,
+    server_option,
+)
 from msgstate_server.cli.server_call import connect
 from msgstate_server.cli.text import WIDE, json_line, printable, state_name, styled_state
 
@@ -19,22 +26,27 @@ from msgstate_server.cli.text import WIDE, json_line, printable, state_name, sty
         "msgstate status b47c8008-84af-47aa-b39a-b0a3f358a0ee",
         "msgstate status 3131351548 --provider emailit",
         "msgstate status newsletter-3003 --recipient ken@example.org",
+        "msgstate status --ref order-77",
         "msgstate status m1 --json",
     ),
 )
-@click.argument("message_id")
+@click.argument("message_id", required=False, default="")
+@ref_option("The sender's own id of the message, in place of MESSAGE_ID.")
 @provider_option(default="", help="Only a message of this provider.")
 @click.option("--recipient", default="", metavar="ADDRESS", help="Only this recipient.")
 @server_option
 @json_option
-def command(message_id: str, provider: str, recipient: str, server: str, as_json: bool) -> None:
+def command(  # noqa: PLR0913  (one parameter per option)
+    *, message_id: str, message_ref: str, provider: str, recipient: str, server: str, as_json: bool
+) -> None:
     """Show what became of a message.
 
-    MESSAGE_ID is the provider's id or any other id by which the sender knows the message. The message's own state is
-    that of its recipient most in need of attention. Exits with 1 where there is no such message.
+    MESSAGE_ID is the provider's id or an alias. With --ref, shows recipients that share the ref as one. The message's
+    own state is that of its recipient most in need of attention. Exits with 1 if there is no such message.
     """
+    require_id_or_ref(message_id, message_ref)
     with connect(server) as client:
-        response = client.get_status(message_id, provider, recipient)
+        response = client.get_status(message_id, provider, recipient, message_ref=message_ref)
     if as_json:
         click.echo(json_line(response))
     else:
@@ -59,6 +71,8 @@ def show(status: MessageStatus) -> None:
 
 def _headings(status: MessageStatus) -> Iterator[tuple[str, str]]:
     yield "message", printable(f"{status.provider}/{status.message_id}")
+    if status.message_ref:
+        yield "ref", printable(status.message_ref)
     yield "state", styled_state(state_name(status.state))
     counts = ", ".join(f"{count.count} {state_name(count.state)}" for count in status.state_counts)
     total = sum(count.count for count in status.state_counts)

@@ -5,12 +5,12 @@ from typing import Final, NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from msgstate.v1 import event_pb2, log_pb2, status_pb2
-from msgstate_server.cli.text import event_words, printable, time_text
+from msgstate_server.cli.text import event_words, printable, state_name, time_text
 
 _DETAIL_WIDTH: Final = 100
 _WORTH_TELLING: Final = 60
 """Seconds between a provider's time and ours that a row tells of."""
-_EFFECTS: Final = {log_pb2.EFFECT_CONFIRMED: "confirmed", log_pb2.EFFECT_WEAKER: "late"}
+_EFFECTS: Final = {log_pb2.EFFECT_CONFIRMED: "confirmed", log_pb2.EFFECT_WEAKER: "no change"}
 
 
 class TimelineRow(NamedTuple):
@@ -44,7 +44,10 @@ def of_transition(transition: log_pb2.Transition) -> TimelineRow:
 def of_entry(entry: log_pb2.LogEntry) -> TimelineRow:
     """The row of an event, whether it moved the state or not."""
     event = entry.event
-    errored = event.type == event_pb2.EVENT_TYPE_ERRORED and entry.to_state == status_pb2.STATE_FAILED
+    weaker = entry.effect == log_pb2.EFFECT_WEAKER
+    # After a final failure an error is weaker, so one that is not is still provisional.
+    errored = event.type == event_pb2.EVENT_TYPE_ERRORED and entry.to_state == status_pb2.STATE_FAILED and not weaker
+    cause = _cause(event, entry.commit_time, errored)
     return TimelineRow(
         entry.commit_time,
         entry.position,
@@ -53,8 +56,7 @@ def of_entry(entry: log_pb2.LogEntry) -> TimelineRow:
         entry.from_state,
         entry.to_state,
         _EFFECTS.get(entry.effect, ""),
-        # What came after a final failure is late, so that an error which is not late is provisional still.
-        _cause(event, entry.commit_time, errored and entry.effect != log_pb2.EFFECT_WEAKER),
+        f"{cause} (weaker: already {state_name(entry.to_state)})" if weaker else cause,
     )
 
 

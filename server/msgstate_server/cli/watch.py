@@ -19,12 +19,13 @@ from msgstate_server.cli.options import (
     choice_option,
     examples,
     json_option,
+    label_options,
     provider_option,
     server_option,
     time_of,
     to_paste,
 )
-from msgstate_server.cli.server_call import connect
+from msgstate_server.cli.server_call import connect, exact_id
 from msgstate_server.cli.text import json_line, printable
 from msgstate_server.cli.timeline import Timeline
 from msgstate_server.cli.timeline_row import of_entry, of_transition
@@ -46,6 +47,9 @@ class Wanted(NamedTuple):
     keep: Path | None
     as_json: bool
     server: str
+    message_refs: tuple[str, ...]
+    account: str
+    metadata: tuple[str, str] | None
 
     def command_from(self, token: str) -> str:
         """The command that goes on after the token; it needs none where a file keeps it."""
@@ -54,6 +58,9 @@ class Wanted(NamedTuple):
             *(("--provider", value) for value in self.providers),
             *(("--message-id", value) for value in self.message_ids),
             *(("--recipient", value) for value in self.recipients),
+            *(("--ref", value) for value in self.message_refs),
+            *[("--account", self.account)] * bool(self.account),
+            *[("--metadata", "=".join(self.metadata or ()))] * bool(self.metadata),
             *(("--to-state", value) for value in self.to_states),
             *(("--type", value) for value in self.types),
             *[("--events", "")] * self.events,
@@ -83,10 +90,14 @@ class Wanted(NamedTuple):
 )
 @click.option("--events", is_flag=True, help="Follow every event, whether it moved a state or not.")
 @provider_option("providers", multiple=True, help="Only this provider; can be repeated, as those below.")
-@click.option("--message-id", "message_ids", multiple=True, metavar="ID", help="Only this message, by this very id.")
+@click.option(
+    "--message-id", "message_ids", multiple=True, metavar="ID", help="Only this message, by its id or an alias."
+)
 @click.option("--recipient", "recipients", multiple=True, metavar="ADDRESS", help="Only this recipient.")
+@click.option("--ref", "message_refs", multiple=True, metavar="REF", help="Only the message with this ref.")
+@label_options
 @choice_option("--to-state", "to_states", STATES, "Only what leads to this state")
-@choice_option("--type", "types", TYPES, "With --events: only events of this type")
+@choice_option("--type", "types", TYPES, "With --events: only events of this type", "EVENT_TYPE_")
 @click.option("--max", "maximum", metavar="N", type=click.IntRange(min=1), help="End after so many.")
 @click.option(
     "--keep",
@@ -105,6 +116,9 @@ def command(  # noqa: PLR0913  (one parameter per option)
     recipients: tuple[str, ...],
     to_states: tuple[str, ...],
     types: tuple[str, ...],
+    message_refs: tuple[str, ...],
+    account: str,
+    metadata: tuple[str, str] | None,
     maximum: int | None,
     keep: Path | None,
     server: str,
@@ -119,8 +133,22 @@ def command(  # noqa: PLR0913  (one parameter per option)
     """
     if types and not events:
         raise click.UsageError("--type needs --events: transitions are followed by the state they lead to.")
-    wanted = Wanted(events, providers, message_ids, recipients, to_states, types, keep, as_json, server)
+    wanted = Wanted(
+        events,
+        providers,
+        message_ids,
+        recipients,
+        to_states,
+        types,
+        keep,
+        as_json,
+        server,
+        message_refs,
+        account,
+        metadata,
+    )
     with connect(server) as client:
+        wanted = wanted._replace(message_ids=tuple(exact_id(client, each) for each in message_ids))
         watch = _watch_events(client, wanted, start, maximum) if events else _watch(client, wanted, start, maximum)
         with _resumable(watch, wanted):
             _follow(watch, maximum, as_json)
@@ -163,6 +191,9 @@ def _watch(client: Client, wanted: Wanted, start: str, maximum: int | None) -> W
         providers=wanted.providers,
         message_ids=wanted.message_ids,
         recipients=wanted.recipients,
+        message_refs=wanted.message_refs,
+        account=wanted.account,
+        metadata=dict([wanted.metadata]) if wanted.metadata else None,
         to_states=_states(wanted),
         max_batch_size=_batch_size(maximum),
         keep=wanted.keep,
@@ -175,6 +206,9 @@ def _watch_events(client: Client, wanted: Wanted, start: str, maximum: int | Non
         providers=wanted.providers,
         message_ids=wanted.message_ids,
         recipients=wanted.recipients,
+        message_refs=wanted.message_refs,
+        account=wanted.account,
+        metadata=dict([wanted.metadata]) if wanted.metadata else None,
         to_states=_states(wanted),
         types=[EventType.Value(f"EVENT_TYPE_{name}") for name in wanted.types],
         max_batch_size=_batch_size(maximum),
