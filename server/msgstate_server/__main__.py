@@ -17,7 +17,10 @@ def main() -> None:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.partition(".")[0] in _OURS:
             raise
-        sys.stderr.write(f"msgstate: {missing.name} is not installed; run: pip install 'msgstate[server]'\n")
+        sys.stderr.write(
+            f"msgstate: {missing.name} is not installed; install the extra `server` from where msgstate came: "
+            "pip install '/path/to/msgstate[server]'\n"
+        )
         sys.exit(2)
 
 

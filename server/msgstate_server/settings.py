@@ -4,6 +4,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -138,6 +139,21 @@ def _check_credentials(section: str, provider: str, credentials: AccountSettings
         raise SettingsError(f"{section}.secrets: {provider} does not sign its webhooks; use basic")
     if "" in credentials.secrets:
         raise SettingsError(f"{section}.secrets: must not be empty; give the whole secret as the provider shows it")
+
+
+WITHOUT_CREDENTIALS: Final = "has no credentials: whoever reaches it can read and publish everything"
+"""What is wrong with a gRPC port that others can reach."""
+EXPOSURE_MEND: Final = "listen on 127.0.0.1, or let only trusted hosts reach the port"
+"""What to do about it."""
+
+
+def is_exposed(address: str) -> bool:
+    """Whether other machines may reach an address; a host name other than localhost may be anything."""
+    host, _ = split_address("grpc", address)
+    try:
+        return not ip_address(host).is_loopback
+    except ValueError:
+        return host != "localhost"
 
 
 def split_address(name: str, address: str) -> tuple[str, int]:

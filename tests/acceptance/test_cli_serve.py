@@ -151,3 +151,11 @@ def test_settings_that_cannot_be_used_are_one_line(
     assert (result.returncode, result.stdout) == (2, "")
     assert said in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_server_that_others_reach_warns(server_process: StartServer) -> None:
+    """A gRPC port beyond loopback has no credentials, which one loud line says when the server starts."""
+    server = server_process(grpc="0.0.0.0:0")
+
+    assert "has no credentials: whoever reaches it can read and publish everything" in server.log()
+    assert "has no credentials" not in server_process().log()

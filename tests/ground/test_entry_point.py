@@ -26,7 +26,10 @@ def test_a_light_install_names_the_extra() -> None:
     result = run_without("click")
 
     assert result.returncode == 2
-    assert result.stderr == "msgstate: click is not installed; run: pip install 'msgstate[server]'\n"
+    assert result.stderr == (
+        "msgstate: click is not installed; install the extra `server` from where msgstate came: "
+        "pip install '/path/to/msgstate[server]'\n"
+    )
 
 
 def test_a_missing_part_of_our_own_is_a_bug() -> None:

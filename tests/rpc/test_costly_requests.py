@@ -10,6 +10,7 @@ from msgstate.v1 import event_service_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain.errors import InvalidRequest
 from msgstate_server.domain.limits import BATCH_BYTES
+from msgstate_server.ingest import RefusalLog
 from msgstate_server.rpc.event_batches import admit_batch
 from msgstate_server.rpc.list_requests import read_status_filter
 from tests.rpc.running import DEADLINE, Client
@@ -61,7 +62,7 @@ async def test_of_a_list_that_is_too_long_only_the_first_are_looked_at() -> None
     for number in range(300):
         bad.metadata[f"{number}\0"] = ""
 
-    batch = await admit_batch(event_service_pb2.PublishEventsRequest(events=[bad]), 0)
+    batch = await admit_batch(event_service_pb2.PublishEventsRequest(events=[bad]), 0, RefusalLog())
 
     fields = [violation.field.removeprefix("events[0].") for violation in batch.refused[0]]
     assert fields == ["aliases", *(f"aliases[{index}]" for index in range(16)), *["metadata"] * 3]
@@ -78,7 +79,7 @@ async def test_others_have_their_turn_while_a_batch_is_looked_at() -> None:
             await asyncio.sleep(0)
 
     other = asyncio.create_task(take_turns())
-    batch = await admit_batch(event_service_pb2.PublishEventsRequest(events=[event()] * 500), 0)
+    batch = await admit_batch(event_service_pb2.PublishEventsRequest(events=[event()] * 500), 0, RefusalLog())
     other.cancel()
     assert len(batch.candidates) == 500
     assert turns >= 9

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from msgstate_server.settings import Settings, SettingsError, load, read_period
+from msgstate_server.settings import Settings, SettingsError, is_exposed, load, read_period
 
 DAY = 86_400_000_000
 
@@ -69,3 +69,21 @@ def test_a_flag_wins_over_the_file(tmp_path: Path) -> None:
     config.write_text('log_retention = "30d"\npayload_retention = "2d"\n')
     settings = load(config, {"log_retention": "60d", "payload_retention": None})
     assert settings == Settings(log_retention="60d", payload_retention="2d")
+
+
+@pytest.mark.parametrize(
+    ("address", "exposed"),
+    [
+        ("127.0.0.1:1", False),
+        ("127.8.8.8:1", False),
+        ("[::1]:1", False),
+        ("localhost:1", False),
+        ("0.0.0.0:1", True),
+        ("[::]:1", True),
+        ("10.0.0.1:1", True),
+        ("msgstate.internal:1", True),
+    ],
+)
+def test_addresses_that_others_reach(address: str, exposed: bool) -> None:
+    """Only loopback addresses are for this machine alone; a host name may be anything."""
+    assert is_exposed(address) is exposed

@@ -219,10 +219,10 @@ async def test_an_unknown_provider_is_not_found(http: httpx.AsyncClient, path: s
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
-        ("GET", "/webhooks/emailit", 405),
+        ("DELETE", "/webhooks/emailit", 405),
         ("PUT", "/webhooks/emailit/shop", 405),
         ("POST", "/healthz", 405),
-        ("POST", "/webhooks/emailit/", 404),
+        ("GET", "/webhooks/mailpigeon/", 404),
         ("POST", "/webhooks", 404),
         ("GET", "/", 404),
     ],

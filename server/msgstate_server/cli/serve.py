@@ -14,7 +14,7 @@ from msgstate_server.cli.group import USAGE, Failed
 from msgstate_server.cli.options import examples, serve_options
 from msgstate_server.cli.stopping import stop_on_signals
 from msgstate_server.domain.errors import UnknownStore
-from msgstate_server.settings import Settings, SettingsError, load
+from msgstate_server.settings import EXPOSURE_MEND, WITHOUT_CREDENTIALS, Settings, SettingsError, is_exposed, load
 from msgstate_server.store.opening import without_password
 from msgstate_server.telemetry import configure_logging
 
@@ -75,6 +75,8 @@ def _say_where(service: Service, settings: Settings) -> None:
             "webhooks answer 401, since no credentials are configured for any provider; write a section "
             '[webhooks.cloudmailin] with basic = ["user:password"] into the file given with --config'
         )
+    if is_exposed(settings.grpc):
+        _log.warning(f"gRPC on {settings.grpc} {WITHOUT_CREDENTIALS}; {EXPOSURE_MEND}")
     store = without_password(settings.store)
     click.echo(f"msgstate is ready: grpc={service.grpc_address} http={service.http_address} store={store}")
 

@@ -1,6 +1,7 @@
 """What a batch of events over gRPC brings: the same for one call and for a stream."""
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Final, NamedTuple, TypeAlias
 
@@ -9,9 +10,10 @@ from msgstate_server.domain.decision import Candidate
 from msgstate_server.domain.errors import BatchTooLarge
 from msgstate_server.domain.limits import BATCH_BYTES, BATCH_EVENTS, RESPONSE_BYTES, VIOLATIONS_TOLD
 from msgstate_server.domain.validation import Violation
-from msgstate_server.ingest import admit
+from msgstate_server.ingest import RefusalLog, admit
 from msgstate_server.rpc.conversion import FIELD_OVERHEAD, event_from_proto
 
+_INDEX: Final = re.compile(r"\[[0-9]+\]")
 _TURN_EVENTS: Final = 50
 """Events that are looked at before all else has its turn, in about a quarter of a millisecond."""
 _VIOLATIONS_BYTES: Final = RESPONSE_BYTES - 64 * BATCH_EVENTS
@@ -28,8 +30,13 @@ class AdmittedBatch(NamedTuple):
     refused: Refused
 
 
-async def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest, received_time: int) -> AdmittedBatch:
-    """Check every event by itself; raises `BatchTooLarge` where the batch as a whole is over its limits."""
+async def admit_batch(
+    request: pb.PublishEventsRequest | pb.StreamEventsRequest, received_time: int, refusals: RefusalLog
+) -> AdmittedBatch:
+    """Check every event by itself, and warn of those that are refused.
+
+    Raises `BatchTooLarge` where the batch as a whole is over its limits.
+    """
     _require_within_limits(request)
     candidates: list[Candidate] = []
     refused: dict[int, list[Violation]] = {}
@@ -44,7 +51,16 @@ async def admit_batch(request: pb.PublishEventsRequest | pb.StreamEventsRequest,
             refused[index] = found
         elif not isinstance(admitted, list):
             candidates.append(admitted)
+    _warn(refused, refusals)
     return AdmittedBatch(candidates, _reported(refused))
+
+
+def _warn(refused: Mapping[int, list[Violation]], refusals: RefusalLog) -> None:
+    """Warn of each rule that was broken, without what was found: it may be an address."""
+    for field, description in {violation for found in refused.values() for violation in found[:1]}:
+        rule = description.partition("; found")[0]
+        name = _INDEX.sub("[]", field)
+        refusals.warn("events were refused", rule, f"{name}: {rule}" if name else rule, field=name)
 
 
 def _require_within_limits(request: pb.PublishEventsRequest | pb.StreamEventsRequest) -> None:

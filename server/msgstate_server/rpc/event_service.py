@@ -5,7 +5,7 @@ from typing import Final
 
 from msgstate.v1 import event_service_pb2, event_service_pb2_grpc
 from msgstate_server.domain.decision import Disposition, Submission
-from msgstate_server.ingest import Ingest
+from msgstate_server.ingest import Ingest, RefusalLog
 from msgstate_server.rpc.context import Context
 from msgstate_server.rpc.conversion import DISPOSITIONS
 from msgstate_server.rpc.event_batches import admit_batch
@@ -20,17 +20,18 @@ _PATIENCE: Final = 0.8
 class EventService(event_service_pb2_grpc.EventServiceServicer):
     """See the contract for what each rpc promises."""
 
-    def __init__(self, ingest: Ingest, store: Store, clock: Callable[[], int]) -> None:
+    def __init__(self, ingest: Ingest, store: Store, clock: Callable[[], int], refusals: RefusalLog) -> None:
         """Take events into `ingest`; `clock` gives their receipt times."""
         self._ingest = ingest
         self._store = store
         self._clock = clock
+        self._refusals = refusals
 
     async def PublishEvents(  # noqa: N802
         self, request: event_service_pb2.PublishEventsRequest, context: Context
     ) -> event_service_pb2.PublishEventsResponse:
         """Publish a batch."""
-        candidates, refused = await admit_batch(request, self._clock())
+        candidates, refused = await admit_batch(request, self._clock(), self._refusals)
         outcomes = await self._ingest.submit(Submission(candidates), _patience(context)) if candidates else []
         committed = iter(outcomes)
         response = event_service_pb2.PublishEventsResponse(resume_token=Token.at(self._store.head).encode())
@@ -49,7 +50,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         self, request_iterator: AsyncIterator[event_service_pb2.StreamEventsRequest], context: Context
     ) -> AsyncGenerator[event_service_pb2.StreamEventsResponse, None]:
         """Publish batches as they come."""
-        return EventStream(request_iterator, self._ingest, self._store, self._clock).acknowledgements()
+        return EventStream(request_iterator, self._ingest, self._store, self._clock, self._refusals).acknowledgements()
 
 
 def _patience(context: Context) -> float | None:

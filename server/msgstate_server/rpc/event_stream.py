@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from msgstate.v1 import event_service_pb2 as pb
 from msgstate_server.domain.decision import Disposition, Outcome, Submission
 from msgstate_server.domain.errors import Draining
-from msgstate_server.ingest import Committed, Ingest
+from msgstate_server.ingest import Committed, Ingest, RefusalLog
 from msgstate_server.rpc.event_batches import Refused, admit_batch
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
@@ -32,13 +32,19 @@ class EventStream:
     """Takes the batches of one call into `ingest`; `clock` gives their receipt times."""
 
     def __init__(
-        self, requests: AsyncIterator[pb.StreamEventsRequest], ingest: Ingest, store: Store, clock: Callable[[], int]
+        self,
+        requests: AsyncIterator[pb.StreamEventsRequest],
+        ingest: Ingest,
+        store: Store,
+        clock: Callable[[], int],
+        refusals: RefusalLog,
     ) -> None:
         """Prepare; `acknowledgements` runs it."""
         self._requests = requests
         self._ingest = ingest
         self._store = store
         self._clock = clock
+        self._refusals = refusals
         self._room = asyncio.Semaphore(BATCHES_AHEAD)
         self._taken: asyncio.Queue[_Taken | None] = asyncio.Queue()
 
@@ -70,7 +76,7 @@ class EventStream:
     async def _read(self) -> None:
         await self._room.acquire()
         async for request in self._requests:
-            candidates, refused = await admit_batch(request, self._clock())
+            candidates, refused = await admit_batch(request, self._clock(), self._refusals)
             committed = await self._ingest.queue(Submission(candidates)) if candidates else None
             self._taken.put_nowait(_Taken(request.batch_id, refused, committed))
             await self._room.acquire()

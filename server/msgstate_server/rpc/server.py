@@ -17,7 +17,7 @@ from msgstate.v1 import (
     message_status_service_pb2_grpc,
 )
 from msgstate_server.domain.limits import RECEIVE_BYTES, WATCHERS
-from msgstate_server.ingest import Ingest, Quarantine
+from msgstate_server.ingest import Ingest, Quarantine, RefusalLog
 from msgstate_server.rpc.admin_service import AdminService
 from msgstate_server.rpc.event_service import EventService
 from msgstate_server.rpc.interceptors import ErrorInterceptor
@@ -97,7 +97,9 @@ class RpcServer:
         self._server = grpc.aio.server(interceptors=[self._errors], options=(*_OPTIONS, *_aging(connection_age)))
         self._health = health.aio.HealthServicer()
         names: Any = _ByName(self._server)
-        event_service_pb2_grpc.add_EventServiceServicer_to_server(EventService(ingest, store, clock), names)
+        event_service_pb2_grpc.add_EventServiceServicer_to_server(
+            EventService(ingest, store, clock, RefusalLog()), names
+        )
         message_status_service_pb2_grpc.add_MessageStatusServiceServicer_to_server(
             MessageStatusService(store, watches), names
         )

@@ -64,7 +64,10 @@ def _postgres() -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != "asyncpg":
             raise
-        raise UnknownStore("store: PostgreSQL needs an extra: pip install 'msgstate[server,postgres]'") from error
+        raise UnknownStore(
+            "store: PostgreSQL needs the extra `postgres`, from where msgstate came: "
+            "pip install '/path/to/msgstate[server,postgres]'"
+        ) from error
 
 
 def _sqlite_path(url: str) -> Path:

@@ -18,6 +18,7 @@ from starlette.routing import Route
 from msgstate_server.domain import limits
 from msgstate_server.domain.decision import Disposition, Intake, Outcome, Payload, Problem, Submission
 from msgstate_server.domain.errors import Unavailable
+from msgstate_server.ingest import RefusalLog
 from msgstate_server.webhooks.credentials import Credentials
 from msgstate_server.webhooks.intake import take_in
 from msgstate_server.webhooks.providers import PROVIDERS
@@ -55,29 +56,73 @@ class Webhooks:
     """
 
     def __init__(
-        self, ingest: Ingest, credentials: Mapping[tuple[str, str], Credentials], clock: Callable[[], int]
+        self,
+        ingest: Ingest,
+        credentials: Mapping[tuple[str, str], Credentials],
+        clock: Callable[[], int],
+        refusals: RefusalLog,
     ) -> None:
         self._ingest = ingest
         self._credentials = credentials
         self._clock = clock
+        self._refusals = refusals
         self._held = 0
         self._readers = ThreadPoolExecutor(READERS, "msgstate-webhooks")
+
+    async def answer(self, request: Request) -> Response:
+        """Answer a request for a webhook's URL: a webhook, or a probe."""
+        return await (self.receive if request.method == "POST" else self.probe)(request)
 
     async def receive(self, request: Request) -> Response:
         """Answer one webhook: 200 only once all of it is durable, understood or in quarantine."""
         provider = request.path_params["provider"]
         account = request.path_params.get("account", "")
-        if provider not in PROVIDERS:
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no provider of that name; known: {_known()}.")
+        _require_provider(provider)
+        try:
+            return await self._receive(request, provider, account)
+        except HTTPException as error:
+            if error.status_code != HTTPStatus.UNAUTHORIZED:
+                self._refusals.warn(
+                    "a webhook was refused",
+                    str(error.status_code),
+                    error.detail,
+                    provider=provider,
+                    account=self._known_account(provider, account) if account else "",
+                    status=str(int(error.status_code)),
+                )
+            raise
+
+    async def probe(self, request: Request) -> Response:
+        """Answer a provider that looks whether the URL is there; credentials are neither needed nor looked at."""
+        _require_provider(request.path_params["provider"])
+        return PlainTextResponse("ok\n")
+
+    def _known_account(self, provider: str, account: str) -> str:
+        """The account if it is configured; anybody can post to any other name, so that is not logged."""
+        return account if (provider, account) in self._credentials else "(unknown)"
+
+    async def _receive(self, request: Request, provider: str, account: str) -> Response:
         credentials = self._credentials.get((provider, account), Credentials())
         with self._share() as take_room:
             body = await self._authenticated_body(request, credentials, take_room)
             intake = await self._take_in(Payload(provider, account, self._clock(), body))
             submission = intake.submission
+            self._warn_of_problems(provider, account, submission.problems)
             outcomes: Sequence[Outcome] = ()
             if submission.candidates or submission.problems:
                 outcomes = await self._submit(submission)
         return _JsonLine(_counts(outcomes, submission.problems, intake.ignored))
+
+    def _warn_of_problems(self, provider: str, account: str, problems: Sequence[Problem]) -> None:
+        """Warn once of a body that goes to quarantine. Reasons quote what was found, so only their number is logged."""
+        if problems:
+            self._refusals.warn(
+                "a webhook goes to quarantine",
+                "",
+                f"{len(problems)} of its parts were not understood: see `msgstate quarantine list`",
+                provider=provider,
+                account=account,
+            )
 
     @contextmanager
     def _share(self) -> Iterator[TakeRoom]:
@@ -115,11 +160,25 @@ class Webhooks:
         admitted = credentials.admit(request.headers)
         now = self._clock() // _MICROSECONDS
         if not admitted and not credentials.may_be_signed(request.headers, now):
+            self._warn_of_credentials(request, credentials, now)
             raise _unauthorized()
         body = await _body(request, take_room)
         if not admitted and not credentials.signed(request.headers, body):
+            self._warn_of_credentials(request, credentials, now)
             raise _unauthorized()
         return body
+
+    def _warn_of_credentials(self, request: Request, credentials: Credentials, now: int) -> None:
+        provider, account = request.path_params["provider"], request.path_params.get("account", "")
+        kind, cause = credentials.refusal(request.headers, now)
+        self._refusals.warn(
+            "a webhook was refused",
+            kind,
+            cause,
+            provider=provider,
+            account=self._known_account(provider, account) if account else "",
+            status="401",
+        )
 
 
 class _JsonLine(JSONResponse):
@@ -134,6 +193,7 @@ def build_app(
     credentials: Mapping[tuple[str, str], Credentials],
     clock: Callable[[], int],
     ready: Callable[[], bool],
+    refusals: RefusalLog | None = None,
 ) -> Starlette:
     """The webhooks, `/healthz` and `/readyz` as one application; errors are answered as JSON with one sentence."""
 
@@ -145,17 +205,17 @@ def build_app(
             return PlainTextResponse("ready\n")
         return PlainTextResponse("not ready\n", HTTPStatus.SERVICE_UNAVAILABLE)
 
-    webhooks = Webhooks(ingest, credentials, clock)
+    webhooks = Webhooks(ingest, credentials, clock, refusals or RefusalLog())
+    paths = [f"/webhooks/{{provider}}{account}{slash}" for account in ("", "/{account}") for slash in ("", "/")]
     app = Starlette(
         routes=[
-            Route("/webhooks/{provider}", webhooks.receive, methods=["POST"]),
-            Route("/webhooks/{provider}/{account}", webhooks.receive, methods=["POST"]),
+            *(Route(path, webhooks.answer, methods=["POST", "GET"]) for path in paths),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
         ],
         exception_handlers={HTTPException: _error, Exception: _error},
     )
-    # A provider does not follow a redirect with its body; a wrong URL must fail where it is configured.
+    # A provider does not follow a redirect with its body, so a slash at the end has routes of its own.
     app.router.redirect_slashes = False
     return app
 
@@ -212,6 +272,11 @@ def _unauthorized() -> HTTPException:
 def _too_large() -> HTTPException:
     # The connection stays: closed with the rest of the body unread, it would be reset before the answer arrives.
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body must be at most {limits.WEBHOOK_BYTES} bytes.")
+
+
+def _require_provider(provider: str) -> None:
+    if provider not in PROVIDERS:
+        raise HTTPException(HTTPStatus.NOT_FOUND, f"There is no provider of that name; known: {_known()}.")
 
 
 def _known() -> str:

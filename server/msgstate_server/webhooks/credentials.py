@@ -9,10 +9,18 @@ from typing import Final, NamedTuple
 
 SIGNATURE_HEADER: Final = "x-emailit-signature"
 TIMESTAMP_HEADER: Final = "x-emailit-timestamp"
+_SHOWN_SIGNATURE: Final = "X-Emailit-Signature"
 TOLERANCE_SECONDS: Final = 300
 """How far a signature's time may be from ours, either way."""
 
 _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+
+
+class Refusal(NamedTuple):
+    """Why a request was not let in, for the log alone: `kind` is the same for all that have one cause."""
+
+    kind: str
+    cause: str
 
 
 class Credentials(NamedTuple):
@@ -42,6 +50,35 @@ class Credentials(NamedTuple):
         presented = headers.get(SIGNATURE_HEADER, "").lower().encode()
         timestamp = headers.get(TIMESTAMP_HEADER, "")
         return sum([compare_digest(presented, sign(secret, timestamp, body)) for secret in self.secrets if secret]) > 0
+
+    def refusal(self, headers: Mapping[str, str], now: int) -> Refusal:
+        """Why a request is not let in; `now` is in seconds since 1970."""
+        if not self.basic and not self.secrets:
+            return Refusal("not configured", "no credentials are configured for this provider and account")
+        if self.secrets and (SIGNATURE_HEADER in headers or TIMESTAMP_HEADER in headers):
+            return self._signature_refusal(headers, now)
+        if not headers.get("authorization"):
+            needed = [name for name, own in ((_SHOWN_SIGNATURE, self.secrets), ("Authorization", self.basic)) if own]
+            are = "header {} is missing" if len(needed) == 1 else "headers {} are missing"
+            return Refusal("no header", are.format(" and ".join(needed)))
+        if not self.basic:
+            return Refusal("no basic", f"header {_SHOWN_SIGNATURE} is missing, and HTTP Basic is not configured")
+        if not _basic(headers["authorization"]):
+            return Refusal("malformed basic", "header Authorization is not HTTP Basic")
+        return Refusal("wrong basic", f"no basic credential of {len(self.basic)} matched")
+
+    def _signature_refusal(self, headers: Mapping[str, str], now: int) -> Refusal:
+        for header, shown in ((SIGNATURE_HEADER, _SHOWN_SIGNATURE), (TIMESTAMP_HEADER, "X-Emailit-Timestamp")):
+            if header not in headers:
+                return Refusal(f"no {header}", f"header {shown} is missing")
+        timestamp = headers[TIMESTAMP_HEADER]
+        if not _TIMESTAMP.fullmatch(timestamp):
+            return Refusal("malformed timestamp", "header X-Emailit-Timestamp is not a number of seconds")
+        age = now - int(timestamp)
+        if abs(age) > TOLERANCE_SECONDS:
+            cause = f"signature is {age} s old" if age > 0 else f"signature is dated {-age} s ahead"
+            return Refusal("signature age", f"{cause}, and {TOLERANCE_SECONDS} s are allowed: compare the clocks")
+        return Refusal("wrong signature", f"no secret of {len(self.secrets)} matched")
 
 
 def sign(secret: str, timestamp: str, body: bytes) -> bytes:

@@ -13,7 +13,9 @@ from pysqlite3 import dbapi2
 
 from msgstate_server.cli.doctor import machine, storage
 from msgstate_server.cli.doctor.finding import Finding, Level
+from msgstate_server.cli.doctor.ports import ports
 from msgstate_server.domain.errors import StoreUnusable
+from msgstate_server.settings import Settings
 from msgstate_server.store.opening import upkeep
 
 MIB = 1_048_576
@@ -70,6 +72,21 @@ def test_a_library_that_is_missing_or_of_another_version(monkeypatch: pytest.Mon
     mixed = list(machine.machine())
 
     assert of(missing, "libraries") == of(mixed, "libraries") == [Level.FAILED]
+
+
+def test_a_grpc_family_of_one_minor_version_is_fine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Health and reflection are released less often than grpcio: another patch release starts as well."""
+    monkeypatch.setattr(machine, "_version", lambda name: "1.85.3" if name == "grpcio" else "1.85.1")
+
+    assert of(list(machine.machine()), "libraries") == [Level.OK]
+
+
+def test_a_grpc_port_that_others_reach_is_a_warning() -> None:
+    """A gRPC port beyond loopback is warned of, since it has no credentials; one for this machine alone is not."""
+    exposed, local = (list(ports(Settings(grpc=f"{host}:0", http="127.0.0.1:0"))) for host in ("[::]", "127.0.0.1"))
+
+    assert of(exposed, "exposure") == [Level.WARNING]
+    assert of(local, "exposure") == []
 
 
 def test_an_unsafe_sqlite_fails(monkeypatch: pytest.MonkeyPatch) -> None:

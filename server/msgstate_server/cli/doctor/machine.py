@@ -18,6 +18,7 @@ from msgstate_server.store.sqlite.connection import require_safe_library
 
 OLDEST_PYTHON: Final = (3, 11)
 _GRPC: Final = ("grpcio", "grpcio-status", "grpcio-health-checking", "grpcio-reflection")
+_INSTALL: Final = "install the extra `server` from where msgstate came: pip install '/path/to/msgstate[server]'"
 _OTHERS: Final = ("protobuf", "sqlite-utils", "msgspec", "starlette", "uvicorn")
 _UNSYNCHRONIZED: Final = 5
 """What the kernel answers, TIME_ERROR, where nothing keeps its clock right."""
@@ -44,12 +45,17 @@ def _libraries() -> Iterator[Finding]:
     versions = {name: _version(name) for name in (*_GRPC, *_OTHERS)}
     missing = [name for name, found in versions.items() if not found]
     if missing:
-        yield failed("libraries", f"not installed: {', '.join(missing)}", "run: pip install 'msgstate[server]'")
+        yield failed(
+            "libraries",
+            f"not installed: {', '.join(missing)}",
+            _INSTALL,
+        )
         return
-    family = {versions[name] for name in _GRPC}
+    # Health and reflection may lag behind by a patch release, which is harmless.
+    family = {tuple(versions[name].split(".")[:2]) for name in _GRPC}
     if len(family) > 1:
         found = ", ".join(f"{name} {versions[name]}" for name in _GRPC)
-        yield failed("libraries", found, "install all of the grpcio family at one version: a mixed set may not start")
+        yield failed("libraries", found, "install the grpcio family at one minor version: a mixed set may not start")
         return
     named = ("grpcio", *_OTHERS)
     yield ok(

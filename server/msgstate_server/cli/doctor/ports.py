@@ -10,8 +10,8 @@ from typing import Any, Final
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from msgstate_server.cli.doctor.finding import Finding, failed, ok
-from msgstate_server.settings import Settings, split_address
+from msgstate_server.cli.doctor.finding import Finding, failed, ok, warning
+from msgstate_server.settings import EXPOSURE_MEND, WITHOUT_CREDENTIALS, Settings, is_exposed, split_address
 
 _SECONDS: Final = 2.0
 _SERVICE: Final = "msgstate.v1.EventService"
@@ -20,6 +20,8 @@ _SERVICE: Final = "msgstate.v1.EventService"
 def ports(settings: Settings) -> Iterator[Finding]:
     """One finding for each address."""
     yield _port("grpc", settings.grpc, _answers_grpc)
+    if is_exposed(settings.grpc):
+        yield warning("exposure", f"gRPC on {settings.grpc} {WITHOUT_CREDENTIALS}", EXPOSURE_MEND)
     yield _port("http", settings.http, _answers_http)
 
 
