@@ -1,13 +1,13 @@
-"""CloudMailin's outbound status events: `{"events": [{"kind", "recipient", "message_id"}]}`, without id or clock."""
+"""CloudMailin's outbound status events: `{"events": [{"kind", "recipient", "message_id"}]}`, without ids and times."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.webhooks.providers import smtp
-from msgstate_server.webhooks.providers.decoding import Unreadable
 from msgstate_server.webhooks.providers.reading import Part, Provider, array_parts
-from msgstate_server.webhooks.providers.values import as_object, identifier, kind, microseconds, required, text, texts
+from msgstate_server.webhooks.providers.times import microseconds
+from msgstate_server.webhooks.providers.values import array_in, as_object, identifier, required_in, text, texts, word_in
 
 _T = TypeVar("_T")
 
@@ -27,7 +27,7 @@ _KINDS: Final = {
     "auto_reply": (EventType.AUTO_REPLIED, Reason.UNSPECIFIED),
     "bounce_reply": (EventType.REPLIED, Reason.UNSPECIFIED),
     "suppressed": (EventType.SUPPRESSED, Reason.UNSPECIFIED),
-    # Older kinds, no longer in CloudMailin's list but still seen.
+    # CloudMailin no longer lists these older kinds but still sends them.
     "rate_limited": (EventType.DEFERRED, Reason.RATE_LIMIT),
     "dispatch_bounce": (EventType.BOUNCED, Reason.UNSPECIFIED),
     "complaint": (EventType.COMPLAINED, Reason.UNSPECIFIED),
@@ -37,7 +37,7 @@ _KINDS: Final = {
 }
 _UNKNOWN: Final = (EventType.OTHER, Reason.UNSPECIFIED)
 
-# What the text beside `suppressed` names: its three causes in CloudMailin's documentation.
+# CloudMailin documents three causes of `suppressed`; these words in the text tell them apart.
 _SUPPRESSIONS: Final = (
     ("unverified", Reason.UNVERIFIED_DOMAIN),
     ("spam", Reason.SPAM),
@@ -48,7 +48,7 @@ _SUPPRESSIONS: Final = (
 
 _FIELDS: Final = frozenset({"kind", "recipient", "message_id", "original_message_id", "timestamp", "details"})
 
-# CloudMailin documents no names for the details, so each is looked for under those that were seen or are usual.
+# CloudMailin does not document the names in the details: these were seen, or are usual elsewhere.
 _CODE: Final = ("smtp_code", "code", "status_code")
 _ENHANCED: Final = ("enhanced_code", "smtp_enhanced_code", "status")
 _DETAIL: Final = ("reason", "response", "smtp_response", "message", "description", "error")
@@ -58,19 +58,14 @@ _IP_ADDRESS: Final = ("ip_address", "ip")
 
 
 def _parts(body: object) -> Sequence[Part]:
-    events = as_object(body, "the body").get("events")
-    if not isinstance(events, list):
-        raise Unreadable(f"events must be an array; found {kind(events)}")
-    return array_parts("/events", events)
+    return array_parts("/events", array_in(as_object(body, "the body"), "events"))
 
 
 def _events(value: object, received_time: int) -> Sequence[Event]:
     part = as_object(value, "an event")
-    word = part.get("kind")
-    if not isinstance(word, str) or not word:
-        raise Unreadable(f"kind must be a word; found {kind(word) if word != '' else 'an empty string'}")
-    message_id = required(part.get("message_id"), "message_id")
-    recipient = required(part.get("recipient"), "recipient")
+    word = word_in(part, "kind")
+    message_id = required_in(part, "message_id")
+    recipient = required_in(part, "recipient")
     occurred_time = microseconds(part.get("timestamp"))
     event_type, reason = _KINDS.get(word, _UNKNOWN)
     attributes = _attributes(part)
@@ -83,7 +78,7 @@ def _events(value: object, received_time: int) -> Sequence[Event]:
 
 
 def _attributes(part: dict[str, object]) -> EventAttributes:
-    """What the details say, with any field of the event that CloudMailin does not document beside them."""
+    """Read the details together with the fields of the event that CloudMailin does not document."""
     details = part.get("details")
     rest = {key: value for key, value in part.items() if key not in _FIELDS}
     if isinstance(details, dict):
@@ -104,7 +99,7 @@ def _attributes(part: dict[str, object]) -> EventAttributes:
 
 
 def _take(rest: dict[str, object], names: Sequence[str], read: Callable[[object], _T], absent: _T) -> _T:
-    """The first of the names whose value can be read, taken out of `rest`."""
+    """Remove from `rest` the first of the names whose value can be read, and return that value."""
     for name in names:
         value = read(rest.get(name))
         if value:
@@ -125,4 +120,4 @@ def _reason(event_type: EventType, reported: Reason, attributes: EventAttributes
 
 
 CLOUDMAILIN: Final = Provider("cloudmailin", _parts, _events)
-"""CloudMailin, which reports on what it sends."""
+"""CloudMailin, which reports on the email it sends."""

@@ -1,4 +1,4 @@
-"""From a webhook's bytes to JSON values, so that one value which cannot be decoded costs only the part it stands in."""
+"""Decodes a webhook's bytes to JSON values; a value that cannot be decoded spoils only the part that holds it."""
 
 import json
 import re
@@ -6,29 +6,28 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-
-class Unreadable(ValueError):
-    """A body, or a part of one, that cannot be understood; the text is a plain sentence that says why."""
+from msgstate_server.webhooks.providers.text_encoding import to_utf8
+from msgstate_server.webhooks.providers.unreadable import Unreadable
 
 
 class Decoded(NamedTuple):
-    """A decoded body; where `spoiled`, some of its values stand for what could not be decoded, see `require_sound`."""
+    """A decoded body; if it is `spoiled`, marks replace the values that could not be decoded: see `require_sound`."""
 
     value: object
     spoiled: bool
 
 
-# Decimal fractions stay text, since a time in seconds with microseconds does not fit a float without error.
+# Decimal fractions stay text: a float cannot hold every time in seconds and microseconds exactly.
 _decoder: Final = msgspec.json.Decoder(float_hook=str)
 
 _DEPTH: Final = 64
-"""How deep a body may be nested that is too deep, or otherwise too much, to be decoded as it stands."""
+"""How deep the nesting may be in a body that cannot be decoded as it is."""
 _BRACKETS: Final = 200_000
-"""How many brackets are decoded, and how many runs of them looked through: more would hold others up for long."""
-_TOO_MANY: Final = "the body has too many arrays and objects to look through"
+"""How many brackets are decoded, and how many runs of brackets are scanned: more would block other requests."""
+_TOO_MANY: Final = "the body has too many arrays and objects"
 _SPOILED: Final = "\0 nested too deeply, or a number of too many digits"
 
-# What lies between two brackets is passed over in one go. It finds something at every place, so each byte is read once.
+# Skips everything between two brackets at once. It matches at every position, so it reads each byte only once.
 _TOKEN: Final = re.compile(
     rb"""
     (?: [^"\[\]{}0-9-]++ | "(?:[^"\\]++|\\.)*+"? | -(?![0-9])
@@ -51,7 +50,10 @@ _ESCAPES: Final = re.compile(
 
 
 def decode(body: bytes) -> Decoded:
-    """The JSON value of a body; raises `Unreadable`, and nothing else, whatever the bytes."""
+    """Decode a body of JSON in UTF-8, UTF-16 or UTF-32; raises only `Unreadable`, whatever the bytes."""
+    body = to_utf8(body)
+    if not body or body.isspace():
+        raise Unreadable("the body is empty")
     try:
         if _is_small(body):
             return Decoded(_decoder.decode(body), spoiled=False)
@@ -74,7 +76,7 @@ def decode(body: bytes) -> Decoded:
 
 
 def require_sound(value: object) -> None:
-    """Raise `Unreadable` where a part of a spoiled body holds something that could not be decoded."""
+    """Raise `Unreadable` if a part of a spoiled body holds a value that could not be decoded."""
     if value == _SPOILED:
         raise Unreadable("a value is nested too deeply, or is a number of too many digits")
     members = value if isinstance(value, list) else value.values() if isinstance(value, dict) else ()
@@ -83,14 +85,14 @@ def require_sound(value: object) -> None:
 
 
 def _is_small(body: bytes) -> bool:
-    """Whether a body has few enough brackets to be decoded, since each may be a value of its own."""
+    """Whether the body has few enough brackets to be decoded: each may start a value."""
     return len(body) <= _BRACKETS or sum(map(body.count, b"[]{}")) <= _BRACKETS
 
 
 def _without_excess(body: bytes) -> bytes:
-    """The body with a marked text in place of each value that is nested too deeply, or a number of too many digits.
+    """Replace each value that is nested too deeply, and each number with too many digits, with a mark.
 
-    Raises `Unreadable` where there is too much to look through, or too much left to decode.
+    Raises `Unreadable` if there is too much to scan, or too much left to decode.
     """
     kept = bytearray()
     mark = json.dumps(_SPOILED).encode()
@@ -121,8 +123,8 @@ def _without_excess(body: bytes) -> bytes:
 
 
 def _without_lone_surrogates(body: bytes) -> bytes:
-    """The body with U+0000 in place of each half of a character, which JSON can write and no text can hold.
+    """Replace each lone surrogate, which JSON can escape but UTF-8 cannot encode, with U+0000.
 
-    So one such half in a user agent does not cost the other events of its body.
+    A lone surrogate in one event's user agent must not spoil the other events of the body.
     """
     return _ESCAPES.sub(lambda found: found["sound"] or rb"\u0000", body)

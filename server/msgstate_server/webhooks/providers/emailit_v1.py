@@ -1,4 +1,4 @@
-"""Emailit's first webhooks: `{"event_id", "type", "object": {"email": {...}, ...}}`, its types loose."""
+"""Emailit's first webhooks: `{"event_id", "type", "object": {"email": {...}, ...}}`, with loose types."""
 
 import re
 from collections.abc import Sequence
@@ -6,15 +6,8 @@ from typing import Final
 
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.webhooks.providers import smtp
-from msgstate_server.webhooks.providers.values import (
-    as_object,
-    identifier,
-    member,
-    microseconds,
-    required,
-    text,
-    texts,
-)
+from msgstate_server.webhooks.providers.times import microseconds
+from msgstate_server.webhooks.providers.values import identifier, member, object_in, required_in, text, texts
 
 _TYPES: Final = {
     "email.delivery.sent": (EventType.DELIVERED, Reason.UNSPECIFIED),
@@ -34,9 +27,9 @@ _INCOMING: Final = "incoming"
 
 
 def events(provider: str, word: str, part: dict[str, object], received_time: int) -> Sequence[Event]:
-    """The event that a part reports; none about incoming mail."""
-    report = as_object(part.get("object"), "object")
-    email = as_object(report.get("email"), "object.email")
+    """Return the event that a part reports, or nothing if it is about incoming mail."""
+    report = object_in(part, "object")
+    email = object_in(report, "object.email")
     if email.get("type") == _INCOMING:
         return []
     occurred_time = microseconds(report.get("timestamp"))
@@ -50,8 +43,8 @@ def events(provider: str, word: str, part: dict[str, object], received_time: int
     return [
         Event(
             provider,
-            required(email.get("message_id"), "object.email.message_id"),
-            required(email.get("to"), "object.email.to"),
+            required_in(email, "object.email.message_id"),
+            required_in(email, "object.email.to"),
             event_type,
             occurred_time,
             received_time,

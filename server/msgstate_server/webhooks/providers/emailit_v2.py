@@ -7,16 +7,9 @@ from typing import Final
 from msgstate_server.domain.events import Event, EventAttributes, EventType, Reason
 from msgstate_server.domain.limits import REPORT_RECIPIENTS
 from msgstate_server.webhooks.providers import smtp
-from msgstate_server.webhooks.providers.decoding import Unreadable
-from msgstate_server.webhooks.providers.values import (
-    as_object,
-    identifier,
-    member,
-    microseconds,
-    required,
-    text,
-    texts,
-)
+from msgstate_server.webhooks.providers.times import microseconds
+from msgstate_server.webhooks.providers.unreadable import Unreadable
+from msgstate_server.webhooks.providers.values import identifier, member, object_in, required, required_in, text, texts
 
 _TYPES: Final = {
     "email.accepted": (EventType.ACCEPTED, Reason.UNSPECIFIED),
@@ -39,10 +32,10 @@ _TYPES: Final = {
 _UNKNOWN: Final = (EventType.OTHER, Reason.UNSPECIFIED)
 _NOT_TRACKED: Final = "email.received"
 
-# Said of an email before it is tried, so of all that it is to; any other word is about one address.
+# These report on an email before it is attempted, so on all its recipients; any other word is about one address.
 _OF_ALL_RECIPIENTS: Final = frozenset({"email.accepted", "email.scheduled", "email.canceled"})
 
-# An email's `created_at` is when it was made, which is the event's own time only where the event is its making.
+# An email's `created_at` is when the email was created, so it is the event's time only if the event is the creation.
 _TIMES: Final = ("timestamp", "unsubscribed_at", "resubscribed_at", "updated_at")
 _MADE: Final = frozenset({"email.accepted", "email.scheduled"})
 _EMAIL: Final = "email"
@@ -50,10 +43,10 @@ _META_PAIRS: Final = 1_000
 
 
 def events(provider: str, word: str, part: dict[str, object], received_time: int) -> Sequence[Event]:
-    """The events that a part reports, one for each recipient it is about; none about received mail."""
+    """Return the events that a part reports, one for each recipient; nothing if it is about received mail."""
     if word == _NOT_TRACKED:
         return []
-    report = as_object(_report(part), "object")
+    report = _report(part)
     message_id = _message_id(report)
     event_type, reason = _TYPES.get(word, _UNKNOWN)
     occurred_time = microseconds(_time(word, report))
@@ -69,10 +62,10 @@ def events(provider: str, word: str, part: dict[str, object], received_time: int
     ]
 
 
-def _report(part: dict[str, object]) -> object:
-    """What the event is about; it comes under `data`, at the top, or both."""
+def _report(part: dict[str, object]) -> dict[str, object]:
+    """Return the report, which comes under `data`, at the top, or both."""
     nested = member(part.get("data"), "object")
-    return nested if isinstance(nested, dict) else part.get("object")
+    return nested if isinstance(nested, dict) else object_in(part, "object")
 
 
 def _message_id(report: dict[str, object]) -> str:
@@ -80,22 +73,24 @@ def _message_id(report: dict[str, object]) -> str:
     if found:
         return found
     if report.get("object") == _EMAIL:
-        return required(report.get("id"), "object.id")
-    return required(member(report.get("email"), "id"), "object.email_id")
+        return required_in(report, "object.id")
+    inner = identifier(member(report.get("email"), "id"), "object.email.id")
+    return inner or required_in(report, "object.email_id")
 
 
 def _recipients(word: str, report: dict[str, object]) -> list[str]:
     reported = report.get("to")
     if reported is None:
         reported = member(report.get("email"), "rcpt_to")
-    recipients = reported if isinstance(reported, list) else [reported]
-    if len(recipients) > 1 and word not in _OF_ALL_RECIPIENTS:
-        raise Unreadable(f"object.to names {len(recipients)} recipients, and {word} does not say which it is about")
-    if len(recipients) > REPORT_RECIPIENTS:
-        raise Unreadable(f"object.to must name at most {REPORT_RECIPIENTS} recipients; found {len(recipients)}")
-    if not recipients:
-        raise Unreadable("object.to is missing or empty; it is never guessed")
-    return [required(recipient, "object.to") for recipient in recipients]
+    if not isinstance(reported, list):
+        return [required_in(report, "object.to") if reported is None else required(reported, "object.to")]
+    if len(reported) > 1 and word not in _OF_ALL_RECIPIENTS:
+        raise Unreadable(f"`object.to` names {len(reported)} recipients, and {word} does not say which one it is about")
+    if len(reported) > REPORT_RECIPIENTS:
+        raise Unreadable(f"`object.to` must name at most {REPORT_RECIPIENTS} recipients; found {len(reported)}")
+    if not reported:
+        raise Unreadable("`object.to` is empty")
+    return [required(recipient, "object.to") for recipient in reported]
 
 
 def _time(word: str, report: dict[str, object]) -> object:
@@ -138,8 +133,8 @@ def _first(value: object, other: object) -> object:
 
 
 def _meta(meta: object) -> dict[str, str]:
-    """The sender's own metadata, each pair under `meta.`."""
+    """Return the sender's own metadata, each pair under `meta.`."""
     if not isinstance(meta, dict):
         return texts({"meta": meta})
-    # Far more than an event has room for: each of its recipients' events looks through all of them.
+    # Far more than fits into an event: the event of each recipient goes through all of them.
     return texts({f"meta.{key}": value for key, value in islice(meta.items(), _META_PAIRS)})

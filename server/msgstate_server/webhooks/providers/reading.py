@@ -1,4 +1,4 @@
-"""How a webhook's body becomes events: the walk that all providers share, whatever bytes come."""
+"""Turns a webhook's body into events: all providers share this walk over the body's parts."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -6,18 +6,19 @@ from typing import NamedTuple
 from msgstate_server.domain import limits
 from msgstate_server.domain.decision import Problem
 from msgstate_server.domain.events import Event
-from msgstate_server.webhooks.providers.decoding import Unreadable, decode, require_sound
+from msgstate_server.webhooks.providers.decoding import decode, require_sound
+from msgstate_server.webhooks.providers.unreadable import Unreadable
 
 
 class Reported(NamedTuple):
-    """An event as its provider told it, with the JSON pointer to the part of the body that did."""
+    """An event, with the JSON pointer to the part of the body that reports it."""
 
     pointer: str
     event: Event
 
 
 class Reading(NamedTuple):
-    """What a body says. Every part of it is counted once: its events are here, or its problem, or it is ignored."""
+    """What was read from a body. Each part counts once: as its events, as a problem, or as ignored."""
 
     events: list[Reported]
     problems: list[Problem]
@@ -32,9 +33,11 @@ class Part(NamedTuple):
 
 
 class Provider(NamedTuple):
-    """A provider whose webhooks are understood: where a body keeps its parts, and what one part reports.
+    """A provider that may post webhooks.
 
-    `events` gives no event for what is acknowledged but not tracked. Both raise `Unreadable`.
+    `parts` finds the parts of a decoded body. `events` returns the events that one part reports, given the time in
+    microseconds at which the webhook was received; it returns nothing for a part that is acknowledged but not tracked.
+    Both raise `Unreadable`.
     """
 
     name: str
@@ -42,7 +45,7 @@ class Provider(NamedTuple):
     events: Callable[[object, int], Sequence[Event]]
 
     def read(self, body: bytes, received_time: int) -> Reading:
-        """Everything a body says; never raises. A part that is not understood leaves the others standing."""
+        """Read a whole body; never raises. A part that cannot be read does not affect the others."""
         try:
             decoded = decode(body)
             reading = self._read_parts(self.parts(decoded.value), received_time, decoded.spoiled)
@@ -69,7 +72,7 @@ class Provider(NamedTuple):
 
 
 def array_parts(pointer: str, values: Sequence[object]) -> list[Part]:
-    """The members of the array at a JSON pointer as parts of the body; raises `Unreadable` where they are too many."""
+    """Return the members of the array at a JSON pointer as parts; raises `Unreadable` if there are too many."""
     _check_count(len(values))
     return [Part(f"{pointer}/{index}", value) for index, value in enumerate(values)]
 

@@ -1,4 +1,4 @@
-"""What an SMTP reply says: its code, its enhanced code (RFC 3463), and the reason they stand for."""
+"""Reads SMTP replies: the code, the enhanced code (RFC 3463), and the reason that the enhanced code means."""
 
 import re
 from typing import Final
@@ -9,7 +9,7 @@ _ENHANCED: Final = re.compile(r"[245]\.[0-9]{1,3}\.[0-9]{1,3}")
 _CODE: Final = re.compile(r"[2-5][0-9]{2}")
 _REPLY: Final = re.compile(r"\s*([2-5][0-9]{2})(?:[ -]+([245]\.[0-9]{1,3}\.[0-9]{1,3})(?![0-9.]))?(?=[\s-]|$)")
 
-# By subject and detail, without the class: 4.2.2 and 5.2.2 mean the same mailbox.
+# By subject and detail, without the class: 4.2.2 and 5.2.2 both mean a full mailbox.
 _REASONS: Final = {
     "1.1": Reason.INVALID_ADDRESS,
     "1.2": Reason.INVALID_ADDRESS,
@@ -24,24 +24,24 @@ _EXPLAINED: Final = {EventType.DEFERRED, EventType.ERRORED, EventType.BOUNCED, E
 
 
 def smtp_code(value: object) -> int:
-    """A reply code given as a number or a string; 0 where the value is none."""
+    """Return a reply code given as a number or a string; 0 if the value is not one."""
     written = str(value) if isinstance(value, (str, int)) else ""
     return int(written) if _CODE.fullmatch(written) else 0
 
 
 def enhanced_code(value: object) -> str:
-    """An enhanced code; empty where the value is none."""
+    """Return an enhanced code; an empty string if the value is not one."""
     return value if isinstance(value, str) and _ENHANCED.fullmatch(value) else ""
 
 
 def reply_codes(reply: str) -> tuple[int, str]:
-    """The code and the enhanced code that a reply's text starts with; 0 and empty where it does not."""
+    """Return the code and the enhanced code at the start of a reply; 0 and an empty string if there are none."""
     found = _REPLY.match(reply)
     return (int(found[1]), found[2] or "") if found else (0, "")
 
 
 def reason(event_type: EventType, reported: Reason, enhanced: str) -> Reason:
-    """The reason the provider told or, for a failure without one, the one that the enhanced code stands for."""
+    """Return the reason the provider reported or, for a failure without one, the one that the enhanced code means."""
     if reported or event_type not in _EXPLAINED or not enhanced:
         return reported
     meaning = enhanced[2:]

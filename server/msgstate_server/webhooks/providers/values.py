@@ -1,23 +1,18 @@
-"""Loosely typed JSON values, read as what they mean: providers send numbers as strings and the reverse."""
+"""Reads loosely typed JSON values: providers send numbers as strings and strings as numbers.
 
-import re
+Where a function takes a `name`, it is the path to the field, such as `object.email.to`, and errors show it. Where a
+function takes the object that holds the field, the last part of the name is the key.
+"""
+
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final
 
 import msgspec
 
-from msgstate_server.webhooks.providers.decoding import Unreadable
-
-_SECONDS: Final = re.compile(r"([0-9]{1,12})(?:\.([0-9]+))?")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_YEAR_10000: Final = 253_402_300_800_000_000
-_MICROSECOND: Final = timedelta(microseconds=1)
-_DIGITS: Final = 6
+from msgstate_server.webhooks.providers.unreadable import Unreadable
 
 
 def kind(value: object) -> str:
-    """What a JSON value is, in words."""
+    """Describe the type of a JSON value."""
     match value:
         case None:
             return "null"
@@ -32,37 +27,56 @@ def kind(value: object) -> str:
     return "a number"
 
 
-def as_object(value: object, name: str) -> dict[str, object]:
-    """The value, which must be a JSON object; `name` says in the error what it is."""
+def as_object(value: object, what: str) -> dict[str, object]:
+    """Return the value if it is a JSON object; `what` describes it in the error."""
     if isinstance(value, dict):
         return value
-    raise Unreadable(f"{name} must be an object; found {kind(value)}")
+    raise Unreadable(f"{what} must be an object; found {kind(value)}")
+
+
+def object_in(holder: Mapping[str, object], name: str) -> dict[str, object]:
+    """Return a field that must be a JSON object."""
+    return as_object(_present(holder, name), f"`{name}`")
+
+
+def array_in(holder: Mapping[str, object], name: str) -> list[object]:
+    """Return a field that must be a JSON array."""
+    value = _present(holder, name)
+    if isinstance(value, list):
+        return value
+    raise Unreadable(f"`{name}` must be an array; found {kind(value)}")
+
+
+def word_in(holder: Mapping[str, object], name: str) -> str:
+    """Return a field that must be a string and not empty."""
+    value = _present(holder, name)
+    if isinstance(value, str):
+        return _not_empty(value, name)
+    raise Unreadable(f"`{name}` must be a string; found {kind(value)}")
 
 
 def member(value: object, key: str) -> object:
-    """A member of a JSON object; None where there is none, or where the value is no object."""
+    """Return a member of a JSON object; None if it is missing, or if the value is not an object."""
     return value.get(key) if isinstance(value, dict) else None
 
 
 def identifier(value: object, name: str) -> str:
-    """An id or an address: a string, or a number in decimal; empty where it is missing or null."""
-    if value is None:
-        return ""
-    if isinstance(value, (str, int)) and not isinstance(value, bool):
-        return str(value)
-    raise Unreadable(f"{name} must be a string or a number; found {kind(value)}")
+    """Return an id or an address: a string, or a number in decimal; an empty string if the value is None."""
+    return "" if value is None else _identifier(value, name)
 
 
 def required(value: object, name: str) -> str:
-    """An id or an address that an event cannot do without."""
-    text = identifier(value, name)
-    if not text:
-        raise Unreadable(f"{name} is missing or empty; it is never guessed")
-    return text
+    """Return an id or an address that must be there and not be empty."""
+    return _not_empty(_identifier(value, name), name)
+
+
+def required_in(holder: Mapping[str, object], name: str) -> str:
+    """Return a field that must be there and hold an id or an address."""
+    return required(_present(holder, name), name)
 
 
 def text(value: object) -> str:
-    """Any value as text: what is not a string as compact JSON, null as nothing."""
+    """Return any value as text: a string as it is, None as an empty string, anything else as compact JSON."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -74,24 +88,24 @@ def text(value: object) -> str:
 
 
 def texts(values: Mapping[str, object]) -> dict[str, str]:
-    """Metadata from loosely typed values, without the empty ones."""
+    """Return metadata made of loosely typed values, without the empty ones."""
     return {key: found for key, value in values.items() if (found := text(value))}
 
 
-def microseconds(value: object) -> int | None:
-    """A time in microseconds since 1970; None where the value is no time between 1970 and 9999.
+def _present(holder: Mapping[str, object], name: str) -> object:
+    key = name.rpartition(".")[2]
+    if key not in holder:
+        raise Unreadable(f"`{name}` is missing")
+    return holder[key]
 
-    It may be seconds, cut to the microsecond, or ISO 8601, in UTC where it names no zone.
-    """
-    written = text(value).strip() if isinstance(value, (str, int)) else ""
-    seconds = _SECONDS.fullmatch(written)
-    if seconds:
-        whole, fraction = seconds.groups(default="")
-        time = int(whole + fraction[:_DIGITS].ljust(_DIGITS, "0"))
-    else:
-        try:
-            moment = datetime.fromisoformat(written)
-        except ValueError:
-            return None
-        time = ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
-    return time if 0 <= time < _YEAR_10000 else None
+
+def _identifier(value: object, name: str) -> str:
+    if isinstance(value, (str, int)) and not isinstance(value, bool):
+        return str(value)
+    raise Unreadable(f"`{name}` must be a string or a number; found {kind(value)}")
+
+
+def _not_empty(value: str, name: str) -> str:
+    if value:
+        return value
+    raise Unreadable(f"`{name}` is empty")
