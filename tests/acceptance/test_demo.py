@@ -23,10 +23,10 @@ COMMANDS = re.compile(r"^Commands to try next.*?\n\n(.*?)\n\nServing", re.MULTIL
 class Demo:
     """`msgstate demo` as a process, its temporary folder within the test's own."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
         self._output = folder / "demo.out"
         command = [sys.executable, "-m", "msgstate_server", "demo", *arguments]
-        self.environment = environment(TMPDIR=str(folder))
+        self.environment = environment(TMPDIR=str(folder), **variables)
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=self.environment)
 
@@ -48,8 +48,8 @@ def start_demo(tmp_path: Path) -> Iterator[Callable[..., Demo]]:
     """Starts demos; whatever still runs at the end is killed."""
     started: list[Demo] = []
 
-    def start(*arguments: str) -> Demo:
-        started.append(Demo(tmp_path, *arguments))
+    def start(*arguments: str, **variables: str) -> Demo:
+        started.append(Demo(tmp_path, *arguments, **variables))
         return started[-1]
 
     yield start
@@ -110,32 +110,17 @@ def test_the_demo_can_be_shown_once(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@contextlib.contextmanager
-def taken(port: int) -> Iterator[None]:
-    """Listen on the port, which another demo of these tests may leave only after a while, and a stranger never."""
-    deadline = time.monotonic() + 15
-    listener = None
-    while listener is None and time.monotonic() < deadline:
-        try:
-            listener = socket.create_server(("127.0.0.1", port))
-        except OSError:
-            time.sleep(0.05)
-    assert listener is not None, f"port {port} is in use"
-    with listener:
-        yield
-
-
 def test_the_demo_gives_way_to_what_uses_its_ports(start_demo: Callable[..., Demo]) -> None:
-    """Where the default ports are taken, the demo says so, takes free ones and works."""
+    """If the usual ports are taken, the demo says so, takes free ones and works."""
     with contextlib.ExitStack() as stack:
-        for port in (50051, 8080):
-            stack.enter_context(taken(port))
-        demo = start_demo("--once", "--pace", "0")
+        listeners = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        grpc, http = (f"127.0.0.1:{listener.getsockname()[1]}" for listener in listeners)
+        demo = start_demo("--once", "--pace", "0", MSGSTATE_GRPC=grpc, MSGSTATE_HTTP=http)
 
         assert demo.process.wait(60) == 0
 
-    assert demo.address("gRPC") != "127.0.0.1:50051"
-    assert demo.address("webhooks") != "127.0.0.1:8080"
+    assert demo.address("gRPC") != grpc
+    assert demo.address("webhooks") != http
     assert demo.output().count("is in use)") == 2
     assert "→ SUPPRESSED" in demo.output()
 

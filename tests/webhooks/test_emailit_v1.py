@@ -205,7 +205,10 @@ def test_incoming_mail_is_not_tracked(word: str) -> None:
         (emailit_v1("email.delivery.sent", {"id": [1]}), "object.email.id"),
         (emailit_v1("email.delivery.sent") | {"event_id": False}, "event_id"),
         (emailit_v1("email.delivery.sent") | {"object": None}, "object"),
-        ({"type": "email.delivery.sent", "object": {"email": "a@b"}}, "object.email must be an object; found a string"),
+        (
+            {"type": "email.delivery.sent", "object": {"email": "a@b"}},
+            "`object.email` must be an object; found a string",
+        ),
         ({"type": None}, "type"),
         ({"type": "ping"}, "type"),
         ({}, "type"),

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from msgstate_server.domain.events import Event, EventType, Reason
+from msgstate_server.webhooks.fitting import fit
 from msgstate_server.webhooks.providers import PROVIDERS
 from tests.webhooks.samples import NOW, emailit_v1, emailit_v2
 
@@ -198,3 +199,10 @@ def test_both_versions_may_come_in_one_body() -> None:
     events = read(emailit_v1("email.loaded"), emailit_v2("email.loaded"))
 
     assert [event.message_id for event in events] == ["<1@example.com>", "em_1"]
+
+
+def test_the_senders_own_id_comes_back_in_its_metadata() -> None:
+    """`meta.message_ref`, which the sender sets when sending, is the message ref of every event, also as a number."""
+    for sent, ref in (("order-77", "order-77"), (77, "77"), (" <order-77>\n", "order-77"), ({}, ""), (None, "")):
+        (event,) = read(emailit_v2("email.delivered", meta={"message_ref": sent}))
+        assert fit(event).attributes.message_ref == ref

@@ -15,8 +15,8 @@ from msgstate_server.domain.validation import violations
 from msgstate_server.webhooks.fitting import REPLACED
 from msgstate_server.webhooks.intake import take_in, take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
-from msgstate_server.webhooks.providers.decoding import Unreadable
 from msgstate_server.webhooks.providers.reading import Reading
+from msgstate_server.webhooks.providers.unreadable import Unreadable
 from tests.webhooks.samples import NOW, cloudmailin_event, emailit_v1, emailit_v2
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -128,7 +128,7 @@ def test_what_is_read_enters_or_is_a_problem(provider: str, data: st.DataObject,
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        (b"", "not JSON"),
+        (b"", "the body is empty"),
         (b"\xff", "not JSON"),
         (b'{"events":["\xff"]}', "not UTF-8"),
         (b"{", "not JSON"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import shutil
 import socket
 import tempfile
@@ -23,7 +24,7 @@ from msgstate_server.cli.group import Failed
 from msgstate_server.cli.options import examples
 from msgstate_server.cli.stopping import stop_on_signals
 from msgstate_server.cli.text import printable, shortened, state_name
-from msgstate_server.settings import Settings, split_address
+from msgstate_server.settings import Settings, load, split_address
 from msgstate_server.telemetry import configure_logging
 
 _MESSAGE_WIDTH: Final = 15
@@ -87,7 +88,7 @@ async def _serving(folder: Path, known: Secrets) -> AsyncIterator[tuple[Service,
 
 
 async def _start(folder: Path, known: Secrets) -> tuple[Service, Settings]:
-    default = Settings()
+    default = _usual()
     preferred = (_free("grpc", default.grpc), _free("http", default.http))
     try:
         return await _start_at(*preferred, folder, known)
@@ -114,8 +115,13 @@ def _free(name: str, address: str) -> str:
     return address
 
 
+def _usual() -> Settings:
+    """The addresses that `serve` would listen on: the defaults, or what the variables say."""
+    return load(None, {name: os.environ.get(f"MSGSTATE_{name.upper()}") for name in ("grpc", "http")})
+
+
 def _introduce(service: Service, settings: Settings) -> None:
-    default = Settings()
+    default = _usual()
     click.secho("msgstate demo", bold=True)
     for name, address, usual in (
         ("gRPC", service.grpc_address, default.grpc),
@@ -135,8 +141,8 @@ async def _show(  # noqa: PLR0913, PLR0917
             await _play(step, timeline, service.http_address, known)
             await asyncio.sleep(pace)
     _heading("What became of some of them")
-    for message_id, recipient in ((play.ORDER, ""), (play.RECEIPT, ""), (play.NEWSLETTER, play.DENNIS)):
-        status_command.show(await timeline.status(message_id, recipient))
+    for message_id in (play.ORDER, play.RECEIPT, play.NEWSLETTER):
+        status_command.show(await timeline.status(message_id, ""))
         click.echo()
     if once:
         return

@@ -29,6 +29,8 @@ _TYPES: Final = {
     "email.unsubscribed": (EventType.UNSUBSCRIBED, Reason.UNSPECIFIED),
     "email.resubscribed": (EventType.OTHER, Reason.UNSPECIFIED),
 }
+_REF: Final = "message_ref"
+"""The key of the sender's own metadata that holds the sender's own id of the message."""
 _UNKNOWN: Final = (EventType.OTHER, Reason.UNSPECIFIED)
 _NOT_TRACKED: Final = "email.received"
 
@@ -101,6 +103,7 @@ def _time(word: str, report: dict[str, object]) -> object:
 def _attributes(report: dict[str, object]) -> EventAttributes:
     email = report.get("email")
     link = report.get("link")
+    meta = _first(report.get("meta"), member(email, "meta"))
     response = text(report.get("smtp_response"))
     code, enhanced = smtp.reply_codes(response)
     return EventAttributes(
@@ -124,12 +127,19 @@ def _attributes(report: dict[str, object]) -> EventAttributes:
                 "campaign": _first(report.get("campaign"), member(email, "campaign")),
             }
         )
-        | _meta(_first(report.get("meta"), member(email, "meta"))),
+        | _meta(meta),
+        message_ref=_ref(meta),
     )
 
 
 def _first(value: object, other: object) -> object:
     return other if value is None else value
+
+
+def _ref(meta: object) -> str:
+    """Return the sender's own id of the message, which is in the metadata if the sender set it."""
+    ref = member(meta, _REF)
+    return str(ref) if isinstance(ref, str | int) and not isinstance(ref, bool) else ""
 
 
 def _meta(meta: object) -> dict[str, str]:
