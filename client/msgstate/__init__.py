@@ -42,7 +42,7 @@ from msgstate.v1.log_pb2 import LogEntry, Transition
 from msgstate.v1.message_status_service_pb2 import MessageKey
 from msgstate.v1.status_pb2 import MessageStatus, RecipientStatus, State
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 __all__ = [
     "EARLIEST",
     "NOW",

@@ -5,16 +5,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from msgstate_server.domain.diagram import mermaid
 from msgstate_server.domain.events import Event, EventType, Reason
-from msgstate_server.domain.states import State
+from msgstate_server.domain.lifecycle import NEXT
+from msgstate_server.domain.states import Evidence, State
 from msgstate_server.webhooks.providers import PROVIDERS
 from tests.docs.pages import ROOT, blocks
 
 PAGE = ROOT / "README.md"
 README = blocks(PAGE)
+CURRENT = PAGE.read_text().partition("| Emailit | event type |")[2].partition("\n\n")[0]
+"""The table of Emailit's current version, whose rows may have several words."""
 # The first cell is a word in code, the second starts with a type in code.
-ROWS = re.findall(r"^\| `([\w.]+)` \| `([A-Z_]+)`(.*) \|$", PAGE.read_text(), re.MULTILINE)
+ROWS = re.findall(r"^\| `([\w.]+)` \| `([A-Z_]+)`(.*) \|$", PAGE.read_text().replace(CURRENT, ""), re.MULTILINE)
 
 
 def test_every_make_target_exists() -> None:
@@ -27,9 +29,29 @@ def test_every_make_target_exists() -> None:
     assert set(named) <= set(documented)
 
 
-def test_the_picture_of_the_lifecycle_is_there() -> None:
-    """The README has the lifecycle, which the page's own test compares with the machine."""
-    assert [block.text for block in README if block.language == "mermaid"] == [mermaid()]
+def test_the_ranks_are_those_of_the_machine() -> None:
+    """The table of the lifecycle has each state of the machine in its rank, what it shows as, and its events."""
+    own = {kind: NEXT[Evidence.NONE][kind][False] for kind in EventType if kind is not EventType.UNSPECIFIED}
+    finality = {Evidence.ERRORED: ", provisional", Evidence.FAILED: ", final"}
+    rows = [
+        f"| {int(evidence)} | {evidence.name.lower()} | `{evidence.state.name}`{finality.get(evidence, '')} | "
+        + ", ".join(f"`{kind.name}`" for kind, reached in own.items() if reached is evidence)
+        + " |"
+        for evidence in list(Evidence)[1:]
+    ]
+    assert re.findall(r"^\| \d .*", (ROOT / "README.md").read_text(), re.MULTILINE) == rows
+
+
+def test_emailits_current_words_become_what_the_table_says() -> None:
+    """Each row of the table of Emailit's current version is what its module makes of the words."""
+    rows = re.findall(r"^\| (`email.+) \| `(\w+)` \|", CURRENT, re.MULTILINE)
+    for words, expected in rows:
+        for word in re.findall(r"`([a-z.]+)`", words):
+            report = {"object": "email", "id": "m1", "to": "a@b.example"}
+            body = json.dumps([{"event_id": "1", "type": word, "data": {"object": report}}])
+            (found,) = PROVIDERS["emailit"].read(body.encode(), 0).events
+            assert found.event.type is EventType[expected], word
+    assert len(rows) == 10
 
 
 def test_the_picture_of_the_flow_can_be_drawn() -> None:

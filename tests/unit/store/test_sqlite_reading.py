@@ -13,7 +13,7 @@ from msgstate_server.domain.states import State
 from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.protocol import MessageKey, StatusFilter
 from msgstate_server.store.sqlite import SqliteStore, listing, messages
-from msgstate_server.store.sqlite.connection import open_for_reading
+from msgstate_server.store.sqlite.connection import LOG_BYTES, open_for_reading
 from msgstate_server.store.sqlite.queries import SQL
 from msgstate_server.store.sqlite.recent import RecentLog
 from tests.builders import NOW, SECOND, Clock, append, event, numbered, submission
@@ -238,3 +238,28 @@ async def test_nobody_is_looked_for_where_all_were_forgotten(
     for limit in (1, 3):
         found, _ = lists.page(StatusFilter(), None, limit)
         assert found == left[:limit]
+
+
+async def test_the_log_shrinks_once_a_reader_has_ended(store: SqliteStore) -> None:
+    """A reader that holds the file open makes the write-ahead log grow; after it, commits cut the log to its limit."""
+    limit = 256 * 1024
+    store._connection.execute(f"PRAGMA journal_size_limit = {limit}")  # noqa: SLF001
+    log = store.path.with_name(store.path.name + "-wal")
+    first = 0
+    with closing(open_for_reading(store.path)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM event").fetchone()
+        while log.stat().st_size <= 8 * 1024 * 1024:
+            await append(store, *numbered(200, first=first))
+            first += 200
+    for _ in range(200):
+        await append(store, *numbered(20, first=first))
+        first += 20
+        if log.stat().st_size <= limit:
+            break
+    assert log.stat().st_size <= limit
+
+
+async def test_a_new_store_limits_its_log(store: SqliteStore) -> None:
+    """The connection that writes has the limit set."""
+    assert store._connection.execute("PRAGMA journal_size_limit").fetchone() == (LOG_BYTES,)  # noqa: SLF001

@@ -111,6 +111,10 @@ def _holder(path: Path) -> str:
     return ""
 
 
+LOG_BYTES: Final = 16 * 1024 * 1024
+"""What the write-ahead log is cut to once nobody reads from it: four times what it takes in normal operation."""
+
+
 def open_for_writing(
     path: Path, announce: Callable[[list[str]], None] | None = None, *, unfinished: bool = False
 ) -> sqlite.Connection:
@@ -125,6 +129,8 @@ def open_for_writing(
         require_whole(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        # A reader that holds the file open keeps the log growing; without a limit it stays that large for ever.
+        connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
         connection.execute("PRAGMA cache_size = -32768")
         connection.execute("PRAGMA temp_store = MEMORY")
         migrate(connection, path, announce)
