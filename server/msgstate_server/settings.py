@@ -4,6 +4,7 @@ import math
 import re
 import tomllib
 from collections.abc import Mapping
+from difflib import get_close_matches
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Final, TypeVar
@@ -69,7 +70,15 @@ def _convert(data: object, kind: type[_T], where: str) -> _T:
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
-        raise SettingsError(f"{where}: {error}") from error
+        raise SettingsError(f"{where}: {error}{_meant(str(error), kind)}") from error
+
+
+def _meant(error: str, kind: type[object]) -> str:
+    """The key that was probably meant where the error is about one that is unknown."""
+    unknown = re.search("unknown field `(.+?)`", error)
+    known = (AccountSettings if ".accounts" in error else kind).__struct_fields__  # type: ignore[attr-defined]
+    close = get_close_matches(unknown[1], known, n=1) if unknown else ()
+    return f"; did you mean `{close[0]}`?" if close else ""
 
 
 def _read(config: Path) -> dict[str, object]:

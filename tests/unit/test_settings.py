@@ -87,3 +87,21 @@ def test_a_flag_wins_over_the_file(tmp_path: Path) -> None:
 def test_addresses_that_others_reach(address: str, exposed: bool) -> None:
     """Only loopback addresses are for this machine alone; a host name may be anything."""
     assert is_exposed(address) is exposed
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ('gprc = "127.0.0.1:1"', "; did you mean `grpc`?"),
+        ("[webhooks.emailit]\nsecret = []", "; did you mean `secrets`?"),
+        ("[webhooks.emailit.accounts.shop]\nbasics = []", "; did you mean `basic`?"),
+        ("frobnicate = 1", ""),
+    ],
+)
+def test_a_misspelled_key_is_told_which_one_was_meant(tmp_path: Path, written: str, meant: str) -> None:
+    """A key that is close to a known one is named with it; another one is only refused."""
+    file = tmp_path / "msgstate.toml"
+    file.write_text(written)
+    with pytest.raises(SettingsError) as raised:
+        load(file, {})
+    assert str(raised.value).partition("; did")[1:] == ((meant[:5], meant[5:]) if meant else ("", ""))
