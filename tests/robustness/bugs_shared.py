@@ -36,8 +36,8 @@ SHARED_BUGS: Final = (
                 _QUERIES,
                 _TAKE,
                 """    UPDATE head SET
-        position = greatest(position, $32::bigint + $1), commit_time = greatest(commit_time, $2)
-    RETURNING $32::bigint AS base, commit_time
+        position = greatest(position, $34::bigint + $1), commit_time = greatest(commit_time, $2)
+    RETURNING $34::bigint AS base, commit_time
 """,
             ),
             Edit(
@@ -68,7 +68,7 @@ SHARED_BUGS: Final = (
         "positions_are_dense",
         SHARED_FAIL,
         [
-            Edit(_QUERIES, _TAKE, "    SELECT $32::bigint AS base, $2::bigint AS commit_time, $1::bigint AS count\n"),
+            Edit(_QUERIES, _TAKE, "    SELECT $34::bigint AS base, $2::bigint AS commit_time, $1::bigint AS count\n"),
             Edit(
                 _WRITER,
                 _APPEND,

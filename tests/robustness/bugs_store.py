@@ -47,12 +47,12 @@ STREAM_BEFORE_COMMIT: Final = Bug(
     [
         Edit(
             _STREAM,
-            """            self._taken.put_nowait(_Taken(request.batch_id, refused, committed))
+            """            self._queued.put_nowait(_Queued(request.batch_id, refused, committed))
 """,
             """            if committed is not None:
                 committed = asyncio.get_running_loop().create_future()
                 committed.set_result([Outcome(Disposition.ACCEPTED, 0)] * len(candidates))
-            self._taken.put_nowait(_Taken(request.batch_id, refused, committed))
+            self._queued.put_nowait(_Queued(request.batch_id, refused, committed))
 """,
         )
     ],

@@ -58,7 +58,7 @@ async def test_replay_says_what_is_still_not_understood(service: Service, client
 
     assert outcomes(result) == [("/events/0", TAKEN, 1), ("/events/2", TAKEN, 2)]
     (problem,) = result.problems
-    assert (problem.pointer, "message_id is missing" in problem.reason) == ("/events/1", True)
+    assert (problem.pointer, "`message_id` is" in problem.reason) == ("/events/1", True)
     assert await listed(client) == [kept]
     assert list((await show(client, kept)).payload.problems) == [problem]
 
@@ -139,7 +139,7 @@ async def test_replay_beside_discard(service: Service, client: Client) -> None:
 
 async def test_an_answer_that_is_full_says_what_was_not_replayed(service: Service, client: Client) -> None:
     """What has no room is left as it was, and asked for once more gives its result."""
-    bodies = [body("m", "open", *["bad"] * 900, details=f"{number}") for number in range(25)]
+    bodies = [body("m", "open", *["bad"] * 900, details=f"{number}") for number in range(50)]
     ids = await quarantine(service, *bodies)
 
     response = await client.admin.ReplayQuarantined(pb.ReplayQuarantinedRequest(ids=ids))

@@ -117,7 +117,7 @@ async def test_pages_stay_under_the_limit(service: Service, client: Client) -> N
         *some, last = each.problems
         assert [problem.pointer for problem in some] == [f"/events/{number}" for number in range(len(some))]
         assert 100 < len(some) < 110
-        assert last == pb.QuarantineProblem(reason=f"{1_000 - len(some)} more parts were not understood")
+        assert last == pb.QuarantineProblem(reason=f"{1_000 - len(some)} more parts could not be parsed")
 
 
 async def test_page_token_is_bound_to_its_list(service: Service, client: Client) -> None:

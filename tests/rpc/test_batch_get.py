@@ -137,7 +137,7 @@ async def test_the_largest_keys_that_are_all_ambiguous_fit(shared: Client) -> No
     ambiguous = errors.count((FAILED_PRECONDITION, "MESSAGE_AMBIGUOUS"))
     assert 0 < ambiguous < 500
     assert errors.count(TOO_LARGE) == 500 - ambiguous
-    assert "ask for it alone" in response.results[-1].error.message
+    assert "request it alone" in response.results[-1].error.message
 
 
 @pytest.mark.parametrize("length", [998, 1_040])

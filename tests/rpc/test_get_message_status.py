@@ -92,6 +92,7 @@ async def test_every_fact_of_a_full_life_is_shown(shared: Client) -> None:
         ),
         create_time=shown.create_time,
         update_time=shown.create_time,
+        state_change_time=shown.create_time,
         version=1,
         position=first,
     )

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class AdminServiceStub(object):
-    """Shows what could not be understood, replays it after a mend, and gives out the raw bodies of webhooks.
+    """Lists, replays and discards the webhooks that msgstate could not parse, and returns the raw bodies of webhooks.
     """
 
     def __init__(self, channel):
@@ -63,21 +63,22 @@ class AdminServiceStub(object):
 
 
 class AdminServiceServicer(object):
-    """Shows what could not be understood, replays it after a mend, and gives out the raw bodies of webhooks.
+    """Lists, replays and discards the webhooks that msgstate could not parse, and returns the raw bodies of webhooks.
     """
 
     def ListQuarantine(self, request, context):
-        """Lists what is in quarantine, newest first. A page may hold fewer than were asked for, or none, and still not be the
-        last: the list ends where `next_page_token` is empty.
+        """Lists quarantined webhooks, newest first. A page may hold fewer than `page_size` entries, or none, and still not
+        be the last: the list ends when `next_page_token` is empty.
 
-        Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another provider.
+        Errors: INVALID_ARGUMENT for a malformed field or page token, or for a page token issued for another provider.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetQuarantined(self, request, context):
-        """Gives one quarantined webhook: what it is and what its parts say now, then its body, whole, in chunks.
+        """Returns one quarantined webhook: first its description, then the events that can be read from it now, then its
+        complete body, in chunks.
 
         Errors: NOT_FOUND with reason QUARANTINED_NOT_FOUND; INVALID_ARGUMENT for an id below 1.
         """
@@ -86,31 +87,31 @@ class AdminServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ReplayQuarantined(self, request, context):
-        """Reads quarantined bodies again, after a mend. What is understood now is published as it would have been when the
-        webhook came. Safe to repeat: what was published already is a DUPLICATE.
+        """Parses quarantined bodies again, for example after a bug fix. The events that can now be read are published as
+        they would have been when the webhook arrived. Safe to repeat: an event that was already published is a DUPLICATE.
 
-        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
-        RetryInfo. What is wrong with one id stands in its result.
+        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100 ids; UNAVAILABLE
+        with RetryInfo. An error that concerns a single id is in the result for that id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DiscardQuarantined(self, request, context):
-        """Throws quarantined bodies away. The events that were understood stay.
+        """Deletes quarantined bodies. Events that were published from them remain.
 
-        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100; UNAVAILABLE with
-        RetryInfo.
+        Errors: INVALID_ARGUMENT for an id below 1 and, with reason BATCH_TOO_LARGE, for more than 100 ids; UNAVAILABLE
+        with RetryInfo.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetPayload(self, request, context):
-        """Gives the raw body that brought an event, in chunks.
+        """Returns the raw webhook body that an event came from, in chunks.
 
-        Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND where the event came by gRPC, its body is no longer kept, or there is
-        no such event; INVALID_ARGUMENT for a position below 1.
+        Errors: NOT_FOUND with reason PAYLOAD_NOT_FOUND if the event was published over gRPC, if its body is no longer
+        stored, or if there is no such event; INVALID_ARGUMENT for a position below 1.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +154,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class AdminService(object):
-    """Shows what could not be understood, replays it after a mend, and gives out the raw bodies of webhooks.
+    """Lists, replays and discards the webhooks that msgstate could not parse, and returns the raw bodies of webhooks.
     """
 
     @staticmethod

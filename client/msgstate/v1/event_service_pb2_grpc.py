@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class EventServiceStub(object):
-    """Takes events from senders and from collectors of webhooks. Both rpcs answer only when the events are durable, and both
-    are safe to repeat: an event that is already in the log is a DUPLICATE.
+    """Accepts events from senders and webhook collectors. Both rpcs answer only once the events are durable. Both are safe
+    to repeat: an event that is already in the log is a DUPLICATE.
     """
 
     def __init__(self, channel):
@@ -49,29 +49,29 @@ class EventServiceStub(object):
 
 
 class EventServiceServicer(object):
-    """Takes events from senders and from collectors of webhooks. Both rpcs answer only when the events are durable, and both
-    are safe to repeat: an event that is already in the log is a DUPLICATE.
+    """Accepts events from senders and webhook collectors. Both rpcs answer only once the events are durable. Both are safe
+    to repeat: an event that is already in the log is a DUPLICATE.
     """
 
     def PublishEvents(self, request, context):
-        """Publishes up to 1,000 events, at most 1 MiB. A bad event is refused by itself, the others stand.
+        """Publishes up to 1,000 events, at most 1 MiB. An invalid event is refused on its own; the others are published.
 
-        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE over the limits; RESOURCE_EXHAUSTED with reason
-        INGEST_QUEUE_FULL and RetryInfo where the queue stays full until the deadline; UNAVAILABLE with RetryInfo while the
-        service drains or its store is away.
+        Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE if a limit is exceeded; RESOURCE_EXHAUSTED with reason
+        INGEST_QUEUE_FULL and RetryInfo if the queue is still full at the deadline; UNAVAILABLE with RetryInfo while the
+        server is draining or its store is unavailable.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamEvents(self, request_iterator, context):
-        """Publishes batches over one stream, each acknowledged when it is durable, in the order in which they were sent. The
-        server reads only as far ahead as it may hold in memory, so a fast sender is slowed down by flow control. Half-close
-        the stream to be told when all is durable: it ends with OK after the last acknowledgement.
+        """Publishes batches over one stream. Each batch is acknowledged once it is durable, in the order in which they were
+        sent. The server reads ahead only as far as its memory limit allows, so flow control slows down a fast sender. To
+        know when everything is durable, half-close the stream: it ends with OK after the last acknowledgement.
 
-        Errors end the stream, after the acknowledgement of every batch before: INVALID_ARGUMENT with reason BATCH_TOO_LARGE
-        for a batch over the limits; UNAVAILABLE with RetryInfo while the service drains or its store is away. What was not
-        acknowledged may be sent again.
+        An error ends the stream, after every earlier batch has been acknowledged: INVALID_ARGUMENT with reason
+        BATCH_TOO_LARGE for a batch that exceeds a limit; UNAVAILABLE with RetryInfo while the server is draining or its
+        store is unavailable. Batches that were not acknowledged can safely be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -99,8 +99,8 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService(object):
-    """Takes events from senders and from collectors of webhooks. Both rpcs answer only when the events are durable, and both
-    are safe to repeat: an event that is already in the log is a DUPLICATE.
+    """Accepts events from senders and webhook collectors. Both rpcs answer only once the events are durable. Both are safe
+    to repeat: an event that is already in the log is a DUPLICATE.
     """
 
     @staticmethod

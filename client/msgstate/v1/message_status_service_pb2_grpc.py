@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class MessageStatusServiceStub(object):
-    """Answers what became of messages and tells every change. Every `resume_token` in an answer was taken before the read, so
-    *read, then watch from the token* misses nothing.
+    """Returns the statuses of messages and streams every change. Every `resume_token` in an answer was taken before the
+    read, so *read, then watch from the token* misses nothing.
     """
 
     def __init__(self, channel):
@@ -69,24 +69,25 @@ class MessageStatusServiceStub(object):
 
 
 class MessageStatusServiceServicer(object):
-    """Answers what became of messages and tells every change. Every `resume_token` in an answer was taken before the read, so
-    *read, then watch from the token* misses nothing.
+    """Returns the statuses of messages and streams every change. Every `resume_token` in an answer was taken before the
+    read, so *read, then watch from the token* misses nothing.
     """
 
     def GetMessageStatus(self, request, context):
-        """Gives the status of one message. The id may be an alias; an exact message id wins over an alias.
+        """Returns the status of one message. The id may be an alias; a message with exactly this id wins over an alias.
 
-        Errors: NOT_FOUND with reason MESSAGE_NOT_FOUND; FAILED_PRECONDITION with reason MESSAGE_AMBIGUOUS where the id names
-        several messages (up to 10 are named; set `provider`, or use the message id); INVALID_ARGUMENT for a malformed field.
+        Errors: NOT_FOUND with reason MESSAGE_NOT_FOUND; FAILED_PRECONDITION with reason MESSAGE_AMBIGUOUS if the id
+        matches several messages (the error names up to 10; set `provider`, or use the message id); INVALID_ARGUMENT for a
+        malformed field.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def BatchGetMessageStatuses(self, request, context):
-        """Gives the statuses of up to 500 messages, in request order, at most 5 recipients each; state and counts cover all
-        recipients. Errors come per key: those of GetMessageStatus, and RESPONSE_TOO_LARGE (RESOURCE_EXHAUSTED) in place of
-        what does not fit into 1 MiB.
+        """Returns the statuses of up to 500 messages, in request order. Each lists at most 5 recipients, but its state and
+        counts cover all of them. Each key has its own error: those of GetMessageStatus, and RESPONSE_TOO_LARGE
+        (RESOURCE_EXHAUSTED) in place of a status that does not fit into the response of 1 MiB.
 
         Errors: INVALID_ARGUMENT with reason BATCH_TOO_LARGE for more than 500 keys.
         """
@@ -95,45 +96,49 @@ class MessageStatusServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListMessageStatuses(self, request, context):
-        """Lists recipients' statuses by first appearance, newest first, an order that never changes. Filters apply when a page
-        is read; what matches throughout is returned exactly once. A page may hold fewer than were asked for, or none, and
-        still not be the last: the list ends where `next_page_token` is empty.
+        """Lists recipients' statuses in order of first appearance, newest first; this order never changes. The filter is
+        applied when a page is read, and a status that matches it throughout is returned exactly once. A page may hold
+        fewer than `page_size` statuses, or none, and still not be the last: the list ends when `next_page_token` is
+        empty.
 
-        Errors: INVALID_ARGUMENT for a malformed field or page token, or a page token of another filter.
+        Errors: INVALID_ARGUMENT for a malformed field or page token, or for a page token issued for another filter.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetMessageHistory(self, request, context):
-        """Lists a message's events in log order, as far as they are retained.
+        """Lists a message's retained events in log order.
 
-        Errors: those of GetMessageStatus; INVALID_ARGUMENT for a malformed page token, or one of another message.
+        Errors: those of GetMessageStatus; INVALID_ARGUMENT for a malformed page token, or one issued for another message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchTransitions(self, request, context):
-        """Streams every transition from where the caller stopped: ordered by position, nothing within the log left out, nothing
-        twice on one stream, resumable from any token. The first response comes at once, and every response carries a token;
-        an idle or filtered watch gets an empty response, a checkpoint, at least every `checkpoint_interval`. A checkpoint
-        never runs ahead of a transition that was not sent. Across reconnects delivery is at least once: tell repeats by
-        `position`. A reader that is slow is neither cut off nor buffered for: it is served from the log until it has caught
-        up.
+        """Streams every transition from where the caller stopped. Transitions arrive in order of position. None within the
+        log is left out, and none arrives twice on one stream. A watch can resume from any token.
 
-        Errors: OUT_OF_RANGE with reason POSITION_COMPACTED where the start lies below the retained log; FAILED_PRECONDITION
-        with reason HISTORY_DIVERGED where the token is of another log, of a row that is no longer what it was, or ahead of
-        the log; INVALID_ARGUMENT for a malformed token or field; RESOURCE_EXHAUSTED with reason TOO_MANY_WATCHERS and
-        RetryInfo; UNAVAILABLE with RetryInfo when the service drains, after a last checkpoint.
+        The first response is sent at once, and every response carries a token. An idle or filtered watch receives an
+        empty response, a checkpoint, at least every `checkpoint_interval`. The token of a checkpoint never covers a
+        transition that has not been sent. Across reconnects, delivery is at least once: use `position` to detect repeats.
+        A slow reader is not disconnected, and the server does not buffer for it: it is served from the log until it has
+        caught up.
+
+        Errors: OUT_OF_RANGE with reason POSITION_COMPACTED if the start lies below the retained log; FAILED_PRECONDITION
+        with reason HISTORY_DIVERGED if the token belongs to another log, to a row that has changed since, or to a
+        position beyond the end of the log; INVALID_ARGUMENT for a malformed token or field; RESOURCE_EXHAUSTED with
+        reason TOO_MANY_WATCHERS and RetryInfo; UNAVAILABLE with RetryInfo, after a last checkpoint, when the server
+        drains.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def WatchEvents(self, request, context):
-        """Streams every accepted event, whether it moved a state or not, under the same rules. Who must stop sending follows
-        COMPLAINED, UNSUBSCRIBED and final failures here.
+        """Streams every accepted event, whether or not it changed a state, with the guarantees and errors of
+        WatchTransitions. To learn whom not to send to any more, follow COMPLAINED, UNSUBSCRIBED and final failures here.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -181,8 +186,8 @@ def add_MessageStatusServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MessageStatusService(object):
-    """Answers what became of messages and tells every change. Every `resume_token` in an answer was taken before the read, so
-    *read, then watch from the token* misses nothing.
+    """Returns the statuses of messages and streams every change. Every `resume_token` in an answer was taken before the
+    read, so *read, then watch from the token* misses nothing.
     """
 
     @staticmethod

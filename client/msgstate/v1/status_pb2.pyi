@@ -28,43 +28,45 @@ class _State:
 class _StateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_State.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     STATE_UNSPECIFIED: _State.ValueType  # 0
-    """Nothing is known yet: the state before the first event."""
+    """No event has arrived yet."""
     STATE_QUEUED: _State.ValueType  # 1
     """The provider has the message."""
     STATE_SENT: _State.ValueType  # 2
-    """Handed to the provider's outbound server."""
+    """The message was handed to the provider's outbound server."""
     STATE_DELIVERED: _State.ValueType  # 3
-    """Accepted by the recipient's server."""
+    """The recipient's server accepted the message."""
     STATE_ENGAGED: _State.ValueType  # 4
-    """Opened, read, clicked or replied to by a person."""
+    """A person opened or read the message, clicked a link in it or replied to it."""
     STATE_FAILED: _State.ValueType  # 5
-    """Refused or given up. `Failure.final` says whether later evidence may still overturn it."""
+    """Delivery failed. `Failure.final` says whether later evidence can still overturn the failure."""
     STATE_SUPPRESSED: _State.ValueType  # 6
-    """Sending was never attempted."""
+    """The provider did not attempt to send the message."""
 
 class State(_State, metaclass=_StateEnumTypeWrapper):
-    """The state of one recipient of one message: the strongest evidence seen so far, so a late event never lowers it."""
+    """The state of one recipient of one message: the strongest evidence seen so far. A weaker event that arrives later
+    never lowers it.
+    """
 
 STATE_UNSPECIFIED: State.ValueType  # 0
-"""Nothing is known yet: the state before the first event."""
+"""No event has arrived yet."""
 STATE_QUEUED: State.ValueType  # 1
 """The provider has the message."""
 STATE_SENT: State.ValueType  # 2
-"""Handed to the provider's outbound server."""
+"""The message was handed to the provider's outbound server."""
 STATE_DELIVERED: State.ValueType  # 3
-"""Accepted by the recipient's server."""
+"""The recipient's server accepted the message."""
 STATE_ENGAGED: State.ValueType  # 4
-"""Opened, read, clicked or replied to by a person."""
+"""A person opened or read the message, clicked a link in it or replied to it."""
 STATE_FAILED: State.ValueType  # 5
-"""Refused or given up. `Failure.final` says whether later evidence may still overturn it."""
+"""Delivery failed. `Failure.final` says whether later evidence can still overturn the failure."""
 STATE_SUPPRESSED: State.ValueType  # 6
-"""Sending was never attempted."""
+"""The provider did not attempt to send the message."""
 Global___State: _TypeAlias = State  # noqa: Y015
 
 @_typing.final
 class Failure(_message.Message):
-    """Why a recipient failed: the strongest failure event's words (bounced, then expired, then errored; of equals the one
-    that the provider dates earliest).
+    """Why delivery to a recipient failed. It comes from the strongest failure event: bounced, then expired, then errored.
+    Among equally strong events it comes from the one with the earliest provider time.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -75,15 +77,17 @@ class Failure(_message.Message):
     ENHANCED_CODE_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     reason: _event_pb2.Reason.ValueType
-    """Why, in msgstate's words."""
+    """The reason, in msgstate's vocabulary."""
     final: _builtins.bool
-    """Whether no later event can overturn the failure; false only after an error with no promise of a retry."""
+    """Whether the failure is final, so that no later event can overturn it; false only while it rests on ERRORED events
+    alone.
+    """
     smtp_code: _builtins.int
-    """The SMTP reply code; 0 where there is none."""
+    """The SMTP reply code; 0 if there is none."""
     enhanced_code: _builtins.str
-    """The enhanced status code of RFC 3463; empty where there is none."""
+    """The enhanced status code of RFC 3463; empty if there is none."""
     detail: _builtins.str
-    """The provider's explanation; empty where there is none."""
+    """The provider's explanation; empty if there is none."""
     def __init__(
         self,
         *,
@@ -103,16 +107,16 @@ Global___Failure: _TypeAlias = Failure  # noqa: Y015
 
 @_typing.final
 class Suppression(_message.Message):
-    """Why sending to a recipient was not attempted."""
+    """Why the provider did not attempt to send to a recipient."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REASON_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     reason: _event_pb2.Reason.ValueType
-    """Why, in msgstate's words."""
+    """The reason, in msgstate's vocabulary."""
     detail: _builtins.str
-    """The provider's explanation; empty where there is none."""
+    """The provider's explanation; empty if there is none."""
     def __init__(
         self,
         *,
@@ -129,8 +133,9 @@ Global___Suppression: _TypeAlias = Suppression  # noqa: Y015
 
 @_typing.final
 class RecipientStatus(_message.Message):
-    """The state machine of one recipient of one message, and the facts beside the state. All facts but `version`,
-    `position`, `create_time`, `update_time` and what rests on arrival times are the same in whichever order events came.
+    """The state machine of one recipient of one message, and the facts beside the state. The same events lead to the same
+    facts in whatever order they arrive, except for `version`, `position`, `create_time`, `update_time` and everything
+    that is derived from arrival times.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -181,32 +186,32 @@ class RecipientStatus(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     STATE_CHANGE_TIME_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """Who sends the message and reports on it."""
+    """The provider that sends the message and reports on it."""
     message_id: _builtins.str
     """The provider's id of the message."""
     recipient: _builtins.str
-    """The address."""
+    """The recipient's address."""
     state: Global___State.ValueType
     """The strongest evidence seen so far."""
     open_count: _builtins.int
-    """How often a person opened it: a lower bound where the provider gives its events no ids."""
+    """How often a person opened it; a lower bound if the provider does not give its events ids."""
     click_count: _builtins.int
-    """How often a person followed a link in it: a lower bound where the provider gives its events no ids."""
+    """How often a person clicked a link in it; a lower bound if the provider does not give its events ids."""
     version: _builtins.int
-    """Transitions so far: the first event makes version 1, and no recipient makes more than seven."""
+    """The number of transitions so far: the first event makes it 1, and no recipient has more than seven."""
     position: _builtins.int
-    """The place of the last transition in the log."""
+    """The position of the last transition in the log."""
     @_builtins.property
     def queued_time(self) -> _timestamp_pb2.Timestamp:
-        """When the message was first known as queued; unset if no event said so."""
+        """When the message was first reported as queued; unset if no event reported it."""
 
     @_builtins.property
     def sent_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was first known as sent."""
+        """When it was first reported as sent."""
 
     @_builtins.property
     def delivered_time(self) -> _timestamp_pb2.Timestamp:
-        """When it was first known as delivered."""
+        """When it was first reported as delivered."""
 
     @_builtins.property
     def engaged_time(self) -> _timestamp_pb2.Timestamp:
@@ -214,7 +219,7 @@ class RecipientStatus(_message.Message):
 
     @_builtins.property
     def failed_time(self) -> _timestamp_pb2.Timestamp:
-        """When it first failed, provisionally or finally; kept where later evidence overturned the failure."""
+        """When it first failed, provisionally or finally; kept even if later evidence overturns the failure."""
 
     @_builtins.property
     def suppressed_time(self) -> _timestamp_pb2.Timestamp:
@@ -226,19 +231,19 @@ class RecipientStatus(_message.Message):
 
     @_builtins.property
     def unsubscribed_time(self) -> _timestamp_pb2.Timestamp:
-        """When the recipient first asked for no more mail."""
+        """When the recipient first unsubscribed."""
 
     @_builtins.property
     def last_event_time(self) -> _timestamp_pb2.Timestamp:
-        """The latest time of any event."""
+        """The latest time of any of its events."""
 
     @_builtins.property
     def failure(self) -> Global___Failure:
-        """Why it failed; set while the state is FAILED."""
+        """Why delivery failed; set while the state is FAILED."""
 
     @_builtins.property
     def suppression(self) -> Global___Suppression:
-        """Why it was not attempted; set while the state is SUPPRESSED."""
+        """Why sending was not attempted; set while the state is SUPPRESSED."""
 
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
@@ -250,9 +255,9 @@ class RecipientStatus(_message.Message):
 
     @_builtins.property
     def compact_time(self) -> _timestamp_pb2.Timestamp:
-        """When its events were last deleted from the log, since it had been silent for so long; unset where all are retained.
-        The facts stay, and a later event is folded onto them: the state cannot fall, but an event that was counted before
-        and comes again counts twice.
+        """When the recipient's events were last deleted from the log because none had arrived for the retention period;
+        unset if all are retained. The facts remain, and a later event is applied to them: the state never falls, but if
+        an event that was counted before its deletion arrives again, it counts twice.
         """
 
     @_builtins.property
@@ -317,7 +322,7 @@ class StateCount(_message.Message):
     state: Global___State.ValueType
     """The state."""
     count: _builtins.int
-    """Its recipients, at least 1."""
+    """The number of recipients in this state, at least 1."""
     def __init__(
         self,
         *,
@@ -334,8 +339,8 @@ Global___StateCount: _TypeAlias = StateCount  # noqa: Y015
 
 @_typing.final
 class MessageStatus(_message.Message):
-    """A message and all its recipients. It is a view, computed when it is read: a recipient seen for the first time may
-    take it back from DELIVERED to QUEUED, and no transition says so.
+    """A message and all its recipients. It is a view, computed when it is read: a new recipient can take the message's
+    state back from DELIVERED to QUEUED, and no transition reports that.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -350,7 +355,7 @@ class MessageStatus(_message.Message):
     MESSAGE_REF_FIELD_NUMBER: _builtins.int
     MESSAGE_IDS_FIELD_NUMBER: _builtins.int
     provider: _builtins.str
-    """Who sends the message and reports on it."""
+    """The provider that sends the message and reports on it."""
     message_id: _builtins.str
     """The provider's id of the message."""
     state: Global___State.ValueType
@@ -358,22 +363,26 @@ class MessageStatus(_message.Message):
     ENGAGED that any recipient is in.
     """
     recipients_truncated: _builtins.bool
-    """Whether recipients were cut off; `ListMessageStatuses` with `filter.message_id` gives them all."""
+    """Whether some recipients are missing from `recipients`; `ListMessageStatuses` with `filter.message_id` lists them
+    all.
+    """
     message_ref: _builtins.str
     """The ref that the message was asked for by; empty where it was asked for by id. Each recipient is then folded from all
     recipients that share provider, ref and address, and `version` counts the transitions of all of them.
     """
     @_builtins.property
     def recipients(self) -> _containers.RepeatedCompositeFieldContainer[Global___RecipientStatus]:
-        """The recipients, by first appearance: at most 1,000 and at most 1 MiB."""
+        """The recipients, in order of first appearance: at most 1,000 and at most 1 MiB."""
 
     @_builtins.property
     def state_counts(self) -> _containers.RepeatedCompositeFieldContainer[Global___StateCount]:
-        """How many recipients are in each state, whether listed here or not; states with none are left out."""
+        """How many recipients are in each state, whether or not they are listed in `recipients`. States without recipients
+        are left out.
+        """
 
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Other ids by which the sender knows the message, sorted; those of the listed recipients, at most 256."""
+        """Other ids by which the sender knows the message, sorted: those of the listed recipients, at most 256."""
 
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

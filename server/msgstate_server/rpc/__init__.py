@@ -1,1 +1,1 @@
-"""The contract over gRPC: thin handlers, conversion, and errors turned into status in one place."""
+"""The gRPC API: thin handlers, conversion, and one place that maps errors to gRPC statuses."""

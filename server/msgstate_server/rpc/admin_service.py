@@ -1,4 +1,4 @@
-"""Quarantine and kept bodies, for those who run msgstate: the handlers of `msgstate.v1.AdminService`."""
+"""The handlers of `msgstate.v1.AdminService`: quarantine and stored bodies, for operators."""
 
 from collections.abc import AsyncGenerator, Iterable, Iterator, Sequence
 from typing import Final
@@ -31,34 +31,34 @@ from msgstate_server.rpc.quarantine_answers import (
 from msgstate_server.store.protocol import Store
 
 _ERROR_BYTES: Final = 512
-"""Most that an id which was not replayed takes in an answer."""
-_NO_ROOM: Final = ResponseTooLarge("it was not replayed: the answer may not have room for it; ask once more")
+"""The maximum size of the result for an id that was not replayed."""
+_NO_ROOM: Final = ResponseTooLarge("not replayed: the result may not fit into this response; request this id again")
 
 
 class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
-    """See the contract for what each rpc promises."""
+    """The proto documents what each rpc promises."""
 
     def __init__(self, quarantine: Quarantine, store: Store) -> None:
-        """Answer from both."""
+        """Answer from `quarantine` and `store`."""
         self._quarantine = quarantine
         self._store = store
 
     async def ListQuarantine(  # noqa: N802
         self, request: pb.ListQuarantineRequest, context: Context
     ) -> pb.ListQuarantineResponse:
-        """List what is in quarantine."""
+        """List quarantined webhooks."""
         _require(text_violations("provider", request.provider, ID_BYTES))
         listing = Listing(self._store.head.log_id, "ListQuarantine", (request.provider, request.include_replayed))
         response = pb.ListQuarantineResponse()
-        place = listing.place(request.page_token)
-        place = await write_page(response, self._store, request, place, read_page_size(request.page_size))
-        response.next_page_token = listing.token(place)
+        before = listing.place(request.page_token)
+        next_before = await write_page(response, self._store, request, before, read_page_size(request.page_size))
+        response.next_page_token = listing.token(next_before)
         return response
 
     async def GetQuarantined(  # noqa: N802
         self, request: pb.GetQuarantinedRequest, context: Context
     ) -> AsyncGenerator[pb.GetQuarantinedResponse, None]:
-        """Give one webhook: what it is, what of it is understood now, its body."""
+        """Stream one webhook: its description, the events that can be read from it now, its body."""
         _require(_number_violations("id", request.id))
         found = await self._quarantine.show(request.id)
         first = pb.GetQuarantinedResponse()
@@ -72,7 +72,7 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
     async def ReplayQuarantined(  # noqa: N802
         self, request: pb.ReplayQuarantinedRequest, context: Context
     ) -> pb.ReplayQuarantinedResponse:
-        """Read webhooks again, one after the other, so that no more than one body is held."""
+        """Replay webhooks one at a time, so that only one body is in memory."""
         _require_ids(request.ids)
         response = pb.ReplayQuarantinedResponse()
         room = RESPONSE_BYTES - _ERROR_BYTES * QUARANTINE_IDS
@@ -94,18 +94,18 @@ class AdminService(admin_service_pb2_grpc.AdminServiceServicer):
     async def DiscardQuarantined(  # noqa: N802
         self, request: pb.DiscardQuarantinedRequest, context: Context
     ) -> pb.DiscardQuarantinedResponse:
-        """Throw webhooks away."""
+        """Delete quarantined webhooks."""
         _require_ids(request.ids)
         return pb.DiscardQuarantinedResponse(discarded=await self._store.discard_quarantined(list(request.ids)))
 
     async def GetPayload(  # noqa: N802
         self, request: pb.GetPayloadRequest, context: Context
     ) -> AsyncGenerator[pb.GetPayloadResponse, None]:
-        """Give the body that brought an event."""
+        """Stream the webhook body that an event came from."""
         _require(_number_violations("position", request.position))
         payload = await self._store.read_payload(request.position)
         if payload is None:
-            raise PayloadNotFound(f"no body is kept of an event at position {request.position}")
+            raise PayloadNotFound(f"no body is stored for an event at position {request.position}")
         first = pb.GetPayloadResponse(provider=payload.provider)
         write_time(first.received_time, payload.received_time)
         yield first

@@ -1,4 +1,4 @@
-"""The answers to a batch of keys: each whole, or what says that it does not fit beside the others."""
+"""The answers to a batch of keys. An answer that does not fit is replaced by an error, never truncated."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -10,22 +10,22 @@ from msgstate_server.queries import Answer
 from msgstate_server.rpc.conversion import FIELD_OVERHEAD, write_message
 from msgstate_server.rpc.errors import write_lookup_error
 
-_TOO_LARGE: Final = ResponseTooLarge("it does not fit into this answer; ask for it alone")
+_TOO_LARGE: Final = ResponseTooLarge("the status does not fit into this response; request it alone")
 
 
 def write_answers(
     response: pb.BatchGetMessageStatusesResponse, keys: Sequence[pb.MessageKey], answers: Sequence[Answer]
 ) -> None:
-    """Write a result for each key, in their order, into a response that has all its other fields.
+    """Write a result for each key, in request order, into a response whose other fields are already set.
 
-    Of what is left, the smallest answer to every key that is still to come is kept free.
+    Reserves room for the smallest possible result of every key that is still to come.
     """
     smallest = [_smallest(key) for key in keys]
     room = RESPONSE_BYTES - response.ByteSize() - sum(smallest)
-    for key, answer, kept in zip(keys, answers, smallest, strict=True):
+    for key, answer, reserved in zip(keys, answers, smallest, strict=True):
         result = response.results.add()
         _write(result, key, answer)
-        room += kept
+        room += reserved
         size = _size(result)
         if size > room:
             _write(result, key, _TOO_LARGE)
@@ -34,7 +34,7 @@ def write_answers(
 
 
 def _smallest(key: pb.MessageKey) -> int:
-    """The bytes that a result takes which says no more than that it does not fit."""
+    """The size in bytes of a result that only says that the answer does not fit."""
     return min(key.ByteSize(), _LARGEST_KEY_BYTES) + FIELD_OVERHEAD + _TOO_LARGE_BYTES
 
 
@@ -43,16 +43,16 @@ def _write(result: pb.BatchGetMessageStatusesResult, key: pb.MessageKey, answer:
     if key.ByteSize() <= ID_BYTES:
         result.key.CopyFrom(key)
     else:
-        result.key.message_id = _cut(key.message_id)
-        result.key.provider = _cut(key.provider)
+        result.key.message_id = _truncated(key.message_id)
+        result.key.provider = _truncated(key.provider)
     if isinstance(answer, MsgstateError):
         write_lookup_error(result.error, answer)
     else:
         write_message(result.status, answer, RESPONSE_BYTES)
 
 
-def _cut(text: str) -> str:
-    """A text as it was asked; one that is longer than any id is malformed, and only its beginning is told."""
+def _truncated(text: str) -> str:
+    """The requested text. A text longer than any id is malformed, and only its beginning is returned."""
     return text.encode()[:ID_BYTES].decode(errors="ignore")
 
 

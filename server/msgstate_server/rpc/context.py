@@ -1,4 +1,4 @@
-"""The type of a call's context, in a form that also exists at run time."""
+"""The type of a call's context. The alias exists at run time, unlike the subscripted class."""
 
 from typing import Any, TypeAlias
 

@@ -1,4 +1,4 @@
-"""Between the contract's messages and the domain's values."""
+"""Converts between the proto messages and the domain's values."""
 
 from typing import Final, TypeVar
 
@@ -23,7 +23,7 @@ _STATES: Final = {state: status_pb2.State.Value(f"STATE_{state.name}") for state
 DISPOSITIONS: Final = {
     disposition: event_service_pb2.Disposition.Value(f"DISPOSITION_{disposition.name}") for disposition in Disposition
 }
-"""The contract's value of each disposition."""
+"""The proto value of each disposition."""
 _EVENT_TYPES_BY_NUMBER: Final[dict[int, EventType]] = {int(event_type): event_type for event_type in EventType}
 _REASONS_BY_NUMBER: Final[dict[int, Reason]] = {int(reason): reason for reason in Reason}
 _T = TypeVar("_T")
@@ -34,7 +34,7 @@ _NANOS: Final = 1_000_000_000
 
 
 def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Event, list[Violation]]:
-    """The event, with the rules it breaks that only its wire form can break."""
+    """The event, and the violations that only its wire form can have."""
     found: list[Violation] = []
     if message.HasField("received_time"):
         found.append(Violation("received_time", "is output only; leave it out"))
@@ -71,17 +71,17 @@ def event_from_proto(message: event_pb2.Event, received_time: int) -> tuple[Even
     return event, found
 
 
-def _known(values: dict[int, _T], number: int, stand_in: _T, field: str, found: list[Violation]) -> _T:
+def _known(values: dict[int, _T], number: int, fallback: _T, field: str, found: list[Violation]) -> _T:
     value = values.get(number)
     if value is None:
         known = f"0 to {max(values)}"
         found.append(Violation(field, f"must be a value that this server knows ({known}); found {number}"))
-        return stand_in
+        return fallback
     return value
 
 
 def time_from_proto(time: Timestamp, field: str, found: list[Violation]) -> int:
-    """Microseconds since 1970; a time outside the years 1 to 9999 is added to what was found."""
+    """The time in microseconds since 1970; adds a violation to `found` if it is outside the years 1 to 9999."""
     if not _FIRST_SECOND <= time.seconds <= _LAST_SECOND or not 0 <= time.nanos < _NANOS:
         found.append(
             Violation(
@@ -94,23 +94,23 @@ def time_from_proto(time: Timestamp, field: str, found: list[Violation]) -> int:
 
 
 def write_time(message: Timestamp, time: int) -> None:
-    """Write a time, in microseconds since 1970, into a message that is there."""
+    """Write a time, in microseconds since 1970, into an existing message."""
     message.seconds, micros = divmod(time, _SECOND)
     message.nanos = micros * 1000
 
 
-# Field by field, and only what is set: with keywords, building a message takes three to four times as long.
+# Set the fields one by one, and only those that have a value: keyword arguments take three to four times as long.
 
 
 def event_to_proto(event: Event) -> event_pb2.Event:
-    """The event as it goes out, with its receipt time."""
+    """The event as clients receive it, with its receipt time."""
     message = event_pb2.Event()
     write_event(message, event)
     return message
 
 
 def write_event(message: event_pb2.Event, event: Event) -> None:
-    """Write an event as it goes out into an empty message, with its receipt time."""
+    """Write an event as clients receive it, with its receipt time, into an empty message."""
     message.provider = event.provider
     message.message_id = event.message_id
     message.recipient = event.recipient
@@ -135,7 +135,7 @@ _ATTRIBUTE_TEXTS: Final = (*(field for field, _ in TEXT_LIMITS), "reported_recip
 
 
 def write_transition(message: log_pb2.Transition, entry: LogEntry) -> None:
-    """Write the transition that an entry of the log is into an empty message."""
+    """Write a log entry as a transition into an empty message."""
     event = entry.event
     message.position = entry.position
     message.provider = event.provider
@@ -162,7 +162,7 @@ def _write_own_failure(message: status_pb2.Failure, entry: LogEntry) -> None:
 
 
 def write_entry(message: log_pb2.LogEntry, entry: LogEntry) -> None:
-    """Write an entry of the log into an empty message."""
+    """Write a log entry into an empty message."""
     message.position = entry.position
     write_event(message.event, entry.event)
     message.effect = _EFFECTS[entry.effect]
@@ -222,7 +222,7 @@ _MILESTONES: Final = (
 
 
 def message_to_proto(view: MessageView, limit: int) -> status_pb2.MessageStatus:
-    """A message's status with as many recipients as fit into `limit` bytes."""
+    """A message's status, with as many recipients as fit into `limit` bytes."""
     message = status_pb2.MessageStatus()
     write_message(message, view, limit)
     return message
@@ -252,6 +252,6 @@ def write_message(message: status_pb2.MessageStatus, view: MessageView, limit: i
 
 
 FIELD_OVERHEAD: Final = 5
-"""Most bytes that tag and length add to a nested message of less than 2 MiB."""
+"""The maximum number of bytes that tag and length add to a nested message smaller than 2 MiB."""
 HEADROOM: Final = 4_096
-"""Bytes of a response that its token and other fields may take."""
+"""Bytes of a response reserved for its token and other fields."""

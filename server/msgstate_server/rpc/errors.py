@@ -1,4 +1,4 @@
-"""The one place where an error becomes a gRPC status, with `ErrorInfo` and what else a client acts on."""
+"""The one place that maps errors to gRPC statuses, with `ErrorInfo` and the other details that clients act on."""
 
 from typing import Final, NoReturn
 
@@ -15,8 +15,8 @@ _DETAILS_KEY: Final = "grpc-status-details-bin"
 _DOMAIN: Final = "msgstate"
 _TEXT_BYTES: Final = 512
 _DETAIL_BYTES: Final = 3_072
-"""Most that violations or metadata take; what does not fit is left out. Clients drop a call whose trailers are over
-8 KiB, and encoding enlarges these."""
+"""The maximum size of violations or metadata; whatever does not fit is left out. Clients drop a call whose trailers
+exceed 8 KiB, and encoding enlarges the details."""
 
 _CODES: Final = {
     errors.MessageNotFound: grpc.StatusCode.NOT_FOUND,
@@ -37,22 +37,22 @@ _CODES: Final = {
 
 async def abort(context: Context, error: errors.MsgstateError) -> NoReturn:
     """End the call with the error's status."""
-    code, text = _code(error), _cut(str(error))
+    code, text = _code(error), _truncated(str(error))
     status = status_pb2.Status(code=code.value[0], message=text, details=map(_pack, _details(error)))
     await context.abort(code, text, ((_DETAILS_KEY, status.SerializeToString()),))
 
 
 def write_lookup_error(message: pb.LookupError, error: errors.MsgstateError) -> None:
-    """Write the error of one of several answers, which the call itself outlives, into an empty message."""
+    """Write an error that concerns one of several answers, and does not end the call, into an empty message."""
     message.code = _code(error).value[0]
     message.reason = error.reason
-    message.message = _cut(str(error))
+    message.message = _truncated(str(error))
     message.metadata.update(_info(error).metadata)
 
 
 async def abort_internal(context: Context) -> NoReturn:
-    """End the call after a fault of the service's own, of which the client learns nothing but that."""
-    text = "the service failed; the fault is in its log"
+    """End the call with INTERNAL after a bug in the server, without revealing the cause to the client."""
+    text = "internal error; the server log has the cause"
     info = error_details_pb2.ErrorInfo(reason=errors.MsgstateError.reason, domain=_DOMAIN)
     status = status_pb2.Status(code=code_pb2.INTERNAL, message=text, details=[_pack(info)])
     await context.abort(grpc.StatusCode.INTERNAL, text, ((_DETAILS_KEY, status.SerializeToString()),))
@@ -62,7 +62,7 @@ def _code(error: errors.MsgstateError) -> grpc.StatusCode:
     return _CODES.get(type(error), grpc.StatusCode.INTERNAL)
 
 
-def _cut(text: str) -> str:
+def _truncated(text: str) -> str:
     encoded = text.encode()
     return text if len(encoded) <= _TEXT_BYTES else encoded[:_TEXT_BYTES].decode(errors="ignore") + "…"
 

@@ -1,4 +1,4 @@
-"""What a batch of events over gRPC brings: the same for one call and for a stream."""
+"""Checks a batch of events that arrives over gRPC, in a single call or in a stream."""
 
 import asyncio
 import re
@@ -15,16 +15,16 @@ from msgstate_server.rpc.conversion import FIELD_OVERHEAD, event_from_proto
 
 _INDEX: Final = re.compile(r"\[[0-9]+\]")
 _TURN_EVENTS: Final = 50
-"""Events that are looked at before all else has its turn, in about a quarter of a millisecond."""
+"""Events to check before yielding to the event loop: about a quarter of a millisecond of work."""
 _VIOLATIONS_BYTES: Final = RESPONSE_BYTES - 64 * BATCH_EVENTS
-"""What the violations of one answer may take beside the rest of it."""
+"""The maximum size of all violations in one answer, which leaves room for its other fields."""
 
 Refused: TypeAlias = dict[int, list[pb.FieldViolation]]
-"""The fields that broke a rule, by the event's index in its batch."""
+"""The fields that break a rule, by the event's index in its batch."""
 
 
 class AdmittedBatch(NamedTuple):
-    """The events that may enter the log, in order, and why the others may not."""
+    """The valid events, in order, and the reasons why the others are refused."""
 
     candidates: list[Candidate]
     refused: Refused
@@ -69,12 +69,12 @@ def _require_within_limits(request: pb.PublishEventsRequest | pb.StreamEventsReq
 
 
 def batch_of_bytes_too_large(field: str, size: int) -> BatchTooLarge:
-    """The error of a batch of so many bytes, which is refused before it is decoded."""
+    """The error for a batch of `size` bytes, which is refused before it is decoded."""
     return BatchTooLarge(f"{field}: must be at most {BATCH_BYTES} bytes together; found {size}; split the batch")
 
 
 def _reported(refused: Mapping[int, list[Violation]]) -> Refused:
-    """Of each event the first violation, and as many more as fit into its share of the answer."""
+    """The first violation of each event, and as many more as fit into the event's share of the answer."""
     share = _VIOLATIONS_BYTES // max(1, len(refused))
     return {index: _fitting(f"events[{index}]", found, share) for index, found in refused.items()}
 

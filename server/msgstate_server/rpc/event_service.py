@@ -1,4 +1,4 @@
-"""Events in: the handlers of `msgstate.v1.EventService`."""
+"""The handlers of `msgstate.v1.EventService`: publishing events."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Final
@@ -13,12 +13,12 @@ from msgstate_server.rpc.event_stream import EventStream
 from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
 
-_PATIENCE: Final = 0.8
-"""The share of a caller's deadline that may pass in wait for room: the answer must still reach the caller."""
+_QUEUE_SHARE: Final = 0.8
+"""The share of the caller's deadline to wait for room in the queue. The rest is for the answer to reach the caller."""
 
 
 class EventService(event_service_pb2_grpc.EventServiceServicer):
-    """See the contract for what each rpc promises."""
+    """The proto documents what each rpc promises."""
 
     def __init__(self, ingest: Ingest, store: Store, clock: Callable[[], int], refusals: RefusalLog) -> None:
         """Take events into `ingest`; `clock` gives their receipt times."""
@@ -32,7 +32,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
     ) -> event_service_pb2.PublishEventsResponse:
         """Publish a batch."""
         candidates, refused = await admit_batch(request, self._clock(), self._refusals)
-        outcomes = await self._ingest.submit(Submission(candidates), _patience(context)) if candidates else []
+        outcomes = await self._ingest.submit(Submission(candidates), _queue_timeout(context)) if candidates else []
         committed = iter(outcomes)
         response = event_service_pb2.PublishEventsResponse(resume_token=Token.at(self._store.head).encode())
         for index in range(len(request.events)):
@@ -53,7 +53,7 @@ class EventService(event_service_pb2_grpc.EventServiceServicer):
         return EventStream(request_iterator, self._ingest, self._store, self._clock, self._refusals).acknowledgements()
 
 
-def _patience(context: Context) -> float | None:
+def _queue_timeout(context: Context) -> float | None:
     remaining = context.time_remaining()
-    # Without a deadline it is None, which the stubs do not say.
-    return None if remaining is None else remaining * _PATIENCE  # type: ignore[redundant-expr]
+    # Without a deadline this is None, although the stubs do not say so.
+    return None if remaining is None else remaining * _QUEUE_SHARE  # type: ignore[redundant-expr]

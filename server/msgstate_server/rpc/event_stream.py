@@ -1,4 +1,4 @@
-"""One call of `StreamEvents`: batches are read ahead, within bounds, and acknowledged in their order."""
+"""One `StreamEvents` call: reads a bounded number of batches ahead and acknowledges them in order."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -13,15 +13,15 @@ from msgstate_server.store.protocol import Store
 from msgstate_server.watch.token import Token
 
 BATCHES_AHEAD: Final = 8
-"""Batches of one stream that may be read and not yet acknowledged; the next is left to flow control."""
+"""The maximum number of unacknowledged batches per stream; flow control holds back the next one."""
 
 _LINGER_SECONDS: Final = 0.1
-"""How long an error waits behind the last acknowledgement. A client of grpc.aio that writes while the end of the stream
-lies behind acknowledgements it has not read is told INTERNAL by its own side, and never the error."""
+"""How long to delay an error after the last acknowledgement. If a grpc.aio client writes while the end of the stream is
+queued behind acknowledgements that it has not read, its own library reports INTERNAL instead of the error."""
 
 
-class _Taken(NamedTuple):
-    """A batch that has its place; none where all of it was refused, or it is empty."""
+class _Queued(NamedTuple):
+    """A batch in the queue; `committed` is None if it is empty or if every event was refused."""
 
     batch_id: int
     refused: Refused
@@ -29,7 +29,7 @@ class _Taken(NamedTuple):
 
 
 class EventStream:
-    """Takes the batches of one call into `ingest`; `clock` gives their receipt times."""
+    """Submits the batches of one call to `ingest`; `clock` returns their receipt times."""
 
     def __init__(
         self,
@@ -39,27 +39,27 @@ class EventStream:
         clock: Callable[[], int],
         refusals: RefusalLog,
     ) -> None:
-        """Prepare; `acknowledgements` runs it."""
+        """Prepare the stream; `acknowledgements` runs it."""
         self._requests = requests
         self._ingest = ingest
         self._store = store
         self._clock = clock
         self._refusals = refusals
         self._room = asyncio.Semaphore(BATCHES_AHEAD)
-        self._taken: asyncio.Queue[_Taken | None] = asyncio.Queue()
+        self._queued: asyncio.Queue[_Queued | None] = asyncio.Queue()
 
     async def acknowledgements(self) -> AsyncGenerator[pb.StreamEventsResponse, None]:
-        """One response per batch, in order, each when its batch is durable.
+        """Yields one response per batch, in order, as soon as the batch is durable.
 
-        What ends the stream is raised after every acknowledgement before it: `BatchTooLarge`, `InvalidRequest`,
-        `StoreUnavailable`, `Draining`.
+        Raises the error that ends the stream after every earlier acknowledgement: `BatchTooLarge`, `InvalidRequest`,
+        `StoreUnavailable` or `Draining`.
         """
         reading = asyncio.create_task(self._read())
-        reading.add_done_callback(lambda _: self._taken.put_nowait(None))
+        reading.add_done_callback(lambda _: self._queued.put_nowait(None))
         closed = asyncio.create_task(self._ingest.closed())
         closed.add_done_callback(lambda _: reading.cancel())
         try:
-            while (batch := await self._taken.get()) is not None:
+            while (batch := await self._queued.get()) is not None:
                 yield await self._acknowledge(batch)
                 self._room.release()
             await _raise_end(reading, closed)
@@ -71,17 +71,17 @@ class EventStream:
             closed.cancel()
             reading.cancel()
             await asyncio.gather(reading, closed, return_exceptions=True)
-            self._let_go()
+            self._abandon_queued()
 
     async def _read(self) -> None:
         await self._room.acquire()
         async for request in self._requests:
             candidates, refused = await admit_batch(request, self._clock(), self._refusals)
             committed = await self._ingest.queue(Submission(candidates)) if candidates else None
-            self._taken.put_nowait(_Taken(request.batch_id, refused, committed))
+            self._queued.put_nowait(_Queued(request.batch_id, refused, committed))
             await self._room.acquire()
 
-    async def _acknowledge(self, batch: _Taken) -> pb.StreamEventsResponse:
+    async def _acknowledge(self, batch: _Queued) -> pb.StreamEventsResponse:
         outcomes: list[Outcome] = [] if batch.committed is None else await batch.committed
         accepted = sum(outcome.disposition is Disposition.ACCEPTED for outcome in outcomes)
         response = pb.StreamEventsResponse(
@@ -94,16 +94,16 @@ class EventStream:
             response.refused.add(index=index, violations=violations)
         return response
 
-    def _let_go(self) -> None:
-        """Nobody will be told any more what became of the batches that are left."""
-        while not self._taken.empty():
-            batch = self._taken.get_nowait()
+    def _abandon_queued(self) -> None:
+        """Cancel waiting for the remaining batches: nobody will receive their acknowledgements."""
+        while not self._queued.empty():
+            batch = self._queued.get_nowait()
             if batch is not None and batch.committed is not None:
                 batch.committed.cancel()
 
 
 async def _raise_end(reading: asyncio.Task[None], closed: asyncio.Task[Draining]) -> None:
-    """Raise what ended the reading; return after a half-close."""
+    """Raise the error that ended the reading; return after a half-close."""
     if reading.cancelled():
         raise await closed
     reading.result()

@@ -1,4 +1,4 @@
-"""The fields that filters have in common: lists of texts and of values, each value held against its rules."""
+"""Reads the fields that all filters share, lists of texts and enum values, and checks each value."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final, TypeVar
@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 
 
 def read_texts(field: str, values: Sequence[str], found: list[Violation]) -> frozenset[str]:
-    """The texts of a list; what breaks a rule is added to what was found."""
+    """The texts of a list; adds violations to `found`."""
     found.extend(_text_violations(field, values))
     return frozenset(values[:FILTER_VALUES])
 
@@ -48,12 +48,12 @@ def read_metadata(
 
 
 def read_states(field: str, numbers: Sequence[int], found: list[Violation]) -> frozenset[State]:
-    """The states of a list; what breaks a rule is added to what was found."""
+    """The states of a list; adds violations to `found`."""
     return _read_values(field, numbers, _STATES, "a state", found)
 
 
 def read_types(field: str, numbers: Sequence[int], found: list[Violation]) -> frozenset[EventType]:
-    """The event types of a list; what breaks a rule is added to what was found."""
+    """The event types of a list; adds violations to `found`."""
     return _read_values(field, numbers, _TYPES, "an event type", found)
 
 

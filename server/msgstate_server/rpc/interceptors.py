@@ -1,4 +1,4 @@
-"""Turns what goes wrong around a handler into the errors of the contract."""
+"""Turns errors in and around a handler into the gRPC errors that the API documents."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
@@ -16,7 +16,8 @@ from msgstate_server.rpc.errors import abort, abort_internal
 from msgstate_server.rpc.event_batches import batch_of_bytes_too_large
 
 _OURS: Final = "/msgstate."
-# A batch of many tiny events or keys takes seconds and a gigabyte to decode, if it is as large as a request may be.
+# Check the size before decoding: a request of the maximum size that holds many tiny events or keys takes seconds and a
+# gigabyte of memory to decode.
 _BATCHES: Final = {
     "/msgstate.v1.EventService/PublishEvents": "events",
     "/msgstate.v1.EventService/StreamEvents": "events",
@@ -31,17 +32,17 @@ _Stream = Callable[[Any, Context], AsyncGenerator[object, None]]
 
 
 class ErrorInterceptor(grpc.aio.ServerInterceptor):
-    """Answers a request that cannot be decoded, an error of the domain and a fault of our own each as it should be."""
+    """Answers undecodable requests, domain errors and bugs in the server with the right status."""
 
     def __init__(self) -> None:
-        """Start with no handler wrapped."""
+        """Start without wrapped handlers."""
         self._wrapped: dict[str, _Handler] = {}
         self._draining = False
         self.refused = 0
-        """Calls that were told that the service drains."""
+        """The number of calls rejected while draining."""
 
     def drain(self) -> None:
-        """Answer every new call with `Draining` from now on."""
+        """Reject every new call with `Draining` from now on."""
         self._draining = True
 
     async def intercept_service(
@@ -49,7 +50,7 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        """Wrap the handlers of msgstate's own services, each once."""
+        """Wrap each handler of msgstate's own services once."""
         method = handler_call_details.method
         wrapped = self._wrapped.get(method)
         if wrapped is not None:
@@ -63,24 +64,26 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
     def _require_open(self) -> None:
         if self._draining:
             self.refused += 1
-            raise Draining("the service is shutting down; ask again later, or another replica")
+            raise Draining("the server is shutting down; retry later or on another replica")
 
 
-class _Refused:
-    """Stands for a request that is not what the method takes, or more than it takes."""
+class _Rejected:
+    """Replaces a request that cannot be decoded or is too large."""
 
     def __init__(self, error: MsgstateError) -> None:
-        """Say why."""
+        """Keep the reason."""
         self.error = error
 
 
 def _wrap(handler: Any, admit: Callable[[], None], batch: str | None) -> _Handler:
-    """The handler, guarded; `batch` is the field of its requests that is bounded as a batch, if there is one."""
-    decode, encode = _tolerant(handler.request_deserializer, batch), _passing(handler.response_serializer)
+    """The handler with error handling; `batch` names the request field with a batch size limit, if there is one."""
+    decode = _decode_or_reject(handler.request_deserializer, batch)
+    encode = _encode_unless_bytes(handler.response_serializer)
     if handler.unary_unary:
         return grpc.unary_unary_rpc_method_handler(_guard_unary(handler.unary_unary, admit), decode, encode)
     if handler.unary_stream:
-        # As if a stream of requests came: a single one gRPC would hold, and its bytes, as long as the call lasts.
+        # Register it as a stream-stream method: gRPC would keep a single request and its bytes for as long as the call
+        # lasts.
         return grpc.stream_stream_rpc_method_handler(
             _guard_stream(handler.unary_stream, admit, _read_one), decode, encode
         )
@@ -89,26 +92,26 @@ def _wrap(handler: Any, admit: Callable[[], None], batch: str | None) -> _Handle
     )
 
 
-def _tolerant(decode: Callable[[bytes], object], batch: str | None) -> Callable[[bytes], Any]:
-    def tolerant(data: bytes) -> object:
+def _decode_or_reject(decode: Callable[[bytes], object], batch: str | None) -> Callable[[bytes], Any]:
+    def decode_or_reject(data: bytes) -> object:
         if batch and len(data) > BATCH_BYTES:
-            return _Refused(batch_of_bytes_too_large(batch, len(data)))
+            return _Rejected(batch_of_bytes_too_large(batch, len(data)))
         try:
             return decode(data)
         except DecodeError:
-            description = "cannot be decoded as the message that this method takes: it is truncated, or not protobuf"
-            return _Refused(InvalidRequest([Violation("request", description)]))
+            description = "cannot be decoded as the message that this method accepts: it is truncated or not protobuf"
+            return _Rejected(InvalidRequest([Violation("request", description)]))
 
-    return tolerant
+    return decode_or_reject
 
 
-def _passing(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
-    """Let by a response that is encoded already, as those of watches are."""
+def _encode_unless_bytes(encode: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
+    """Encode responses, except those that are already encoded, as those of watches are."""
 
-    def passing(response: object) -> bytes:
+    def encode_unless_bytes(response: object) -> bytes:
         return response if isinstance(response, bytes) else encode(response)
 
-    return passing
+    return encode_unless_bytes
 
 
 def _guard_unary(call: _Unary, admit: Callable[[], None]) -> Any:
@@ -128,7 +131,7 @@ def _guard_stream(stream: _Stream, admit: Callable[[], None], accept: _Accept) -
     async def guarded(requests: AsyncIterator[object], context: Context) -> AsyncIterator[object]:
         try:
             admit()
-            # Of a call that was cancelled, what the handler holds goes now and not when it is collected.
+            # Close the handler at once if the call is cancelled, rather than when it is garbage collected.
             async with aclosing(stream(await accept(requests, context), context)) as responses:
                 async for response in responses:
                     yield response
@@ -141,7 +144,7 @@ def _guard_stream(stream: _Stream, admit: Callable[[], None], accept: _Accept) -
 
 
 def _decoded(request: object) -> object:
-    if isinstance(request, _Refused):
+    if isinstance(request, _Rejected):
         raise request.error
     return request
 
@@ -149,7 +152,7 @@ def _decoded(request: object) -> object:
 async def _read_one(_: AsyncIterator[object], context: Context) -> object:
     request = await context.read()
     if request is grpc.aio.EOF:
-        raise InvalidRequest([Violation("request", "must be sent; the call ended without it")])
+        raise InvalidRequest([Violation("request", "is required; the call ended without one")])
     return _decoded(request)
 
 
@@ -158,7 +161,7 @@ async def _read_each(requests: AsyncIterator[object], _: Context) -> object:
 
 
 class _DecodedStream:
-    """The requests of a stream, up to one that is refused undecoded, in whose place it raises why."""
+    """The requests of a stream; raises the error when it reaches a rejected request."""
 
     def __init__(self, requests: AsyncIterator[object]) -> None:
         self._requests = aiter(requests)

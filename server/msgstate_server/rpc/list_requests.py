@@ -1,4 +1,4 @@
-"""Reads which statuses a caller wants listed, as the log has them, refusing what breaks a rule."""
+"""Reads the filter of a list request: normalizes its ids and addresses, and refuses invalid values."""
 
 from msgstate.v1 import message_status_service_pb2 as pb
 from msgstate_server.domain.errors import InvalidRequest
@@ -11,7 +11,7 @@ from msgstate_server.store.protocol import StatusFilter
 
 
 def read_status_filter(wanted: pb.MessageStatusFilter) -> StatusFilter:
-    """Which statuses are wanted; raises `InvalidRequest`."""
+    """The filter of a list request; raises `InvalidRequest`."""
     found: list[Violation] = []
     read = StatusFilter(
         states=read_states("filter.states", wanted.states, found),
@@ -32,9 +32,11 @@ def read_status_filter(wanted: pb.MessageStatusFilter) -> StatusFilter:
 
 
 def _read_text(field: str, asked: str, normalized: str, found: list[Violation]) -> str:
-    # What normalizes to nothing must not quietly mean all.
+    # A value that normalizes to the empty text must not silently match everything.
     if asked and not normalized:
-        found.append(Violation(f"filter.{field}", f"must be more than brackets and blanks; found {shown(asked)}"))
+        found.append(
+            Violation(f"filter.{field}", f"must not consist of brackets and blanks alone; found {shown(asked)}")
+        )
     found.extend(text_violations(f"filter.{field}", normalized, ID_BYTES))
     return normalized
 

@@ -1,4 +1,4 @@
-"""Statuses, history and what happens now, out: the handlers of `msgstate.v1.MessageStatusService`."""
+"""The handlers of `msgstate.v1.MessageStatusService`: reading statuses and history, and watching changes."""
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -31,21 +31,21 @@ from msgstate_server.watch import Batch, Watches
 from msgstate_server.watch.token import Token
 
 Written: TypeAlias = Any
-"""A response as bytes, which the stubs' types do not know of: written once for all who get it, it is sent as it is."""
+"""An encoded response, shared by all watches that send it. It is sent as it is; the stubs have no type for that."""
 
 
 class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceServicer):
-    """See the contract for what each rpc promises. Every resume token is taken before the read that it comes with."""
+    """The proto documents what each rpc promises. Every resume token is taken before the read that it accompanies."""
 
     def __init__(self, store: Store, watches: Watches) -> None:
-        """Answer from the store, and stream from the watches."""
+        """Answer from `store` and stream from `watches`."""
         self._store = store
         self._watches = watches
 
     async def GetMessageStatus(  # noqa: N802
         self, request: pb.GetMessageStatusRequest, context: Context
     ) -> pb.GetMessageStatusResponse:
-        """Give one message's status."""
+        """Return one message's status."""
         token = Token.at(self._store.head)
         require_id_or_ref(request.message_id, request.message_ref)
         if request.message_ref:
@@ -60,7 +60,7 @@ class MessageStatusService(message_status_service_pb2_grpc.MessageStatusServiceS
     async def BatchGetMessageStatuses(  # noqa: N802
         self, request: pb.BatchGetMessageStatusesRequest, context: Context
     ) -> pb.BatchGetMessageStatusesResponse:
-        """Give many messages' statuses."""
+        """Return many messages' statuses."""
         require_few(len(request.keys))
         response = pb.BatchGetMessageStatusesResponse(resume_token=Token.at(self._store.head).encode())
         answers = await get_messages(self._store, [_key(key) for key in request.keys])
@@ -124,7 +124,7 @@ def _key(key: pb.MessageKey) -> MessageKey | RefKey:
 
 
 async def _written(watch: AsyncGenerator[Batch, None]) -> AsyncGenerator[Written, None]:
-    """The responses of a watch. It has no request to hold on to as long as it lasts."""
+    """The responses of a watch. It does not keep the request in memory while the watch lasts."""
     async with aclosing(watch) as batches:
         async for batch in batches:
             yield batch.data

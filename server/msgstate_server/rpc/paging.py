@@ -1,4 +1,4 @@
-"""Pages of a list: how many items a caller may have at once, and how many of them fit into a response."""
+"""Pages of a list: the page size that a caller gets, and how many items fit into a response."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -14,7 +14,7 @@ _Written = TypeVar("_Written", bound=Message)
 
 
 def read_page_size(asked: int) -> int:
-    """How many items a page may have: 0 means the default, others are clamped."""
+    """The maximum number of items on a page: 0 means the default, values outside the range are clamped."""
     return min(max(asked, 1), PAGE_SIZE) if asked else PAGE_SIZE_DEFAULT
 
 
@@ -23,7 +23,7 @@ def write_page(
     items: Sequence[_Item],
     write: Callable[[_Written, _Item], None],
 ) -> int:
-    """Write as many items as fit into a response, each into an empty message of the page; gives how many these are."""
+    """Write as many items as fit into a response, each into a new message of the page; returns their number."""
     size = 0
     for count, item in enumerate(items):
         written = page.add()

@@ -1,4 +1,4 @@
-"""What is in quarantine and what became of it, as the contract tells it, within what a response may be."""
+"""Writes quarantined webhooks and replay results into responses, within the size limits."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -13,25 +13,28 @@ from msgstate_server.rpc.conversion import DISPOSITIONS, FIELD_OVERHEAD, HEADROO
 from msgstate_server.store.protocol import Quarantined, Store
 
 _ROWS: Final = 50
-"""Rows that are read at a time: each may have many long problems."""
+"""Rows to read at a time: each may have many long problems."""
 _READS: Final = 40
-"""Reads that one page may take, of which 20 fill the largest: a page may be short, and not be the last."""
+"""The maximum number of reads per page; 20 suffice for the largest page. A short page need not be the last."""
 REPLAYED_BYTES: Final = PROBLEMS_BYTES + 64 * BATCH_EVENTS
-"""Most that the result of one replay takes."""
+"""The maximum size of the result of one replay."""
 
 
 async def write_page(
     response: pb.ListQuarantineResponse,
     store: Store,
     request: pb.ListQuarantineRequest,
-    place: int | None,
+    before: int | None,
     limit: int,
 ) -> int | None:
-    """Write what comes before a place, as much as fits and is asked for; gives the place to go on, None at the end."""
+    """Write the entries with ids below `before`, as many as fit and at most `limit`.
+
+    Returns the `before` of the next page; None at the end.
+    """
     size = 0
     for _ in range(_READS):
         page = await store.list_quarantine(
-            request.provider, request.include_replayed, place, min(limit - len(response.payloads), _ROWS)
+            request.provider, request.include_replayed, before, min(limit - len(response.payloads), _ROWS)
         )
         for found in page.payloads:
             payload = response.payloads.add()
@@ -39,12 +42,12 @@ async def write_page(
             size += payload.ByteSize() + FIELD_OVERHEAD
             if size > RESPONSE_BYTES - HEADROOM:
                 del response.payloads[-1]
-                return place
-            place = found.id
-        place = page.next
-        if place is None or len(response.payloads) == limit:
+                return before
+            before = found.id
+        before = page.next
+        if before is None or len(response.payloads) == limit:
             break
-    return place
+    return before
 
 
 def write_quarantined(message: pb.QuarantinedPayload, found: Quarantined) -> None:
@@ -60,18 +63,18 @@ def write_quarantined(message: pb.QuarantinedPayload, found: Quarantined) -> Non
 def write_problems(
     reported: "RepeatedCompositeFieldContainer[pb.QuarantineProblem]", problems: Sequence[Problem]
 ) -> None:
-    """Write as many problems as may be told of one webhook; the last says how many are left out."""
+    """Write as many problems as fit into `PROBLEMS_BYTES`; if some are left out, the last one says how many."""
     room = PROBLEMS_BYTES
     for index, problem in enumerate(problems):
         written = reported.add(pointer=problem.pointer, reason=problem.reason)
         room -= written.ByteSize() + FIELD_OVERHEAD
         if room < 0:
-            written.pointer, written.reason = "", f"{len(problems) - index} more parts were not understood"
+            written.pointer, written.reason = "", f"{len(problems) - index} more parts could not be parsed"
             break
 
 
 def part_responses(parts: Sequence[Part]) -> Iterator[pb.GetQuarantinedResponse]:
-    """The events of a body, in as few responses as they fit into."""
+    """The events of a body, in as few responses as possible."""
     response, size = pb.GetQuarantinedResponse(), 0
     for part in parts:
         reported = pb.QuarantinedEvent(pointer=part.pointer, position=part.position)
@@ -87,12 +90,12 @@ def part_responses(parts: Sequence[Part]) -> Iterator[pb.GetQuarantinedResponse]
 
 
 def chunks(body: bytes) -> Iterator[bytes]:
-    """A body in pieces; none of an empty one."""
+    """The chunks of a body; an empty body has none."""
     return (body[start : start + CHUNK_BYTES] for start in range(0, len(body), CHUNK_BYTES))
 
 
 def write_replayed(result: pb.ReplayResult, replayed: Replayed) -> None:
-    """Write what became of one webhook into a message that has its id."""
+    """Write the result of replaying one webhook into a message that already has its id."""
     for pointer, outcome in replayed.outcomes:
         reported = result.results.add()
         reported.disposition = DISPOSITIONS[outcome.disposition]

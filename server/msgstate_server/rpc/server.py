@@ -1,4 +1,4 @@
-"""Builds the gRPC server: the services, health per service, reflection, and the limits of the channel."""
+"""Builds the gRPC server: the services, per-service health, reflection, and the channel limits."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -37,49 +37,50 @@ _SERVICES: Final = tuple(
 _LINGER_SECONDS: Final = 0.04
 _LINGER_STEPS: Final = 12
 _QUIET_STEPS: Final = 3
-"""Such steps without a call, and at most so many: the port stays open to tell clients that the service drains."""
+"""While draining, the port stays open so that clients learn about it. It closes after `_QUIET_STEPS` steps in a row
+without a call, and after `_LINGER_STEPS` steps at the latest."""
 _OPTIONS: Final[Sequence[tuple[str, int]]] = (
     ("grpc.max_receive_message_length", RECEIVE_BYTES),
-    # One server per port: a second one must fail to bind, not share the connections.
+    # Allow one server per port: a second one must fail to bind instead of sharing the connections.
     ("grpc.so_reuseport", 0),
-    # A watch may be silent for a minute: let clients ping, and find peers that are gone.
+    # A watch may be silent for a minute: allow client pings, and detect dead peers.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 20_000),
-    # Newer releases of gRPC measure the answer to a ping by this one, which is a minute if unset.
+    # Newer gRPC releases use this timeout for the answer to a ping; its default is a minute.
     ("grpc.http2.ping_timeout_ms", 20_000),
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
-    # Calls that wait to be looked at, beyond which gRPC cancels them without a word: as many as there may be watches,
-    # since all of them come back at once where a server starts anew, and some more.
+    # The number of unaccepted calls beyond which gRPC cancels calls silently. After a restart all watches reconnect at
+    # once, so allow as many as there may be watches, and some more.
     ("grpc.server.max_pending_requests", 2 * WATCHERS),
     ("grpc.server.max_pending_requests_hard_limit", 4 * WATCHERS),
 )
 _GRACE_SECONDS: Final = 20
-"""How long calls may still run on a connection that became old, unless that was allowed less long itself; streams that
-last longer, as watches do, are ended then."""
+"""How long calls may continue on a connection that has reached its maximum age; a maximum age below this also caps it.
+Streams that last longer, such as watches, are then ended."""
 _MICROSECONDS: Final = 1_000_000
 _LONGEST_MS: Final = 2**31 - 1
-"""What gRPC takes for no end at all."""
+"""The value that gRPC takes for infinity."""
 
 
 class _ByName:
-    """Takes handlers as the generated code gives them to a server, but for that they are registered beside.
+    """Accepts handlers from the generated code, but adds only the generic handlers, which gRPC looks up by name.
 
-    Of registered methods gRPC's server awaits the next call of each, and does so anew for all of them with every call:
-    with as many as here that is an eighth of a short call's time. Others are looked up by their name.
+    For registered methods, gRPC's server awaits the next call of each method, and re-arms all of these waits on every
+    call. With this many methods that takes an eighth of the time of a short call.
     """
 
     def __init__(self, server: grpc.aio.Server) -> None:
         self.add_generic_rpc_handlers = server.add_generic_rpc_handlers
 
     def add_registered_method_handlers(self, service: str, handlers: object) -> None:
-        """Leave them to be looked up."""
+        """Ignore them: the generic handlers cover the same methods."""
 
 
 class RpcServer:
-    """The gRPC surface of one service."""
+    """The gRPC server of one msgstate instance."""
 
-    def __init__(  # noqa: PLR0913  (what it puts together)
+    def __init__(  # noqa: PLR0913  (the parts it connects)
         self,
         ingest: Ingest,
         store: Store,
@@ -89,9 +90,9 @@ class RpcServer:
         *,
         connection_age: int | None = None,
     ) -> None:
-        """Put it together; it must be made within the running loop.
+        """Build the server. Must be called within the running event loop.
 
-        `connection_age` is how long a connection lasts at most, in microseconds and give or take a tenth.
+        `connection_age` is the maximum age of a connection in microseconds, give or take a tenth.
         """
         self._errors = ErrorInterceptor()
         self._server = grpc.aio.server(interceptors=[self._errors], options=(*_OPTIONS, *_aging(connection_age)))
@@ -108,36 +109,37 @@ class RpcServer:
         reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), names)
 
     async def start(self, address: str) -> int:
-        """Listen; gives the port. Raises RuntimeError where the address cannot be had."""
+        """Listen and return the port. Raises RuntimeError if it cannot bind the address."""
         port = self._server.add_insecure_port(address)
         await self._server.start()
         await self.report(serving=True)
         return port
 
     async def report(self, *, serving: bool) -> None:
-        """Say to balancers whether calls should come; once the service drains that is said, and stays."""
+        """Report to load balancers whether to send calls. Once the server drains, it keeps reporting NOT_SERVING."""
         response = health_pb2.HealthCheckResponse
         status = response.SERVING if serving else response.NOT_SERVING
         for service in ("", *_SERVICES):
             await self._health.set(service, status)
 
     async def drain(self) -> None:
-        """Say to balancers that no more calls should come."""
+        """Report to load balancers that they should send no more calls."""
         await self._health.enter_graceful_shutdown()
 
     def refuse(self) -> None:
-        """Tell every new call that the service drains."""
+        """Reject every new call with `Draining`."""
         self._errors.drain()
 
     async def stop(self, grace: float) -> None:
-        """Refuse new calls, let those that run end within `grace` seconds, then cut them off."""
-        # A call that arrives while the port closes ends as CANCELLED, which no client repeats: let all hear it before.
+        """Reject new calls, give running calls `grace` seconds to end, then cancel them."""
+        # A call that arrives while the port closes ends as CANCELLED, which clients do not retry. Let them learn
+        # first that the server is draining.
         self.refuse()
         await self._linger()
         await self._server.stop(max(0.0, grace))
 
     async def _linger(self) -> None:
-        """Return when no call has come for a while, or after half a second."""
+        """Return when no call has arrived for a while, or after half a second."""
         quiet = 0
         for _ in range(_LINGER_STEPS):
             refused = self._errors.refused
@@ -148,7 +150,7 @@ class RpcServer:
 
 
 def _aging(age: int | None) -> Sequence[tuple[str, int]]:
-    """What ends connections by their age: who follows the log for ever would never find a server that came later."""
+    """The options that limit a connection's age. Otherwise endless watches would never move to a server added later."""
     if age is None:
         return ()
     grace = min(age, _GRACE_SECONDS * _MICROSECONDS)

@@ -1,4 +1,4 @@
-"""Reads what a caller asks of a watch, refusing what breaks a rule and clamping what is out of range."""
+"""Reads watch requests: refuses invalid values and clamps values that are out of range."""
 
 from typing import TypeAlias
 
@@ -25,7 +25,7 @@ Request: TypeAlias = pb.WatchTransitionsRequest | pb.WatchEventsRequest
 
 
 def read_watch_request(request: Request) -> WatchRequest:
-    """What the request asks for; raises `InvalidRequest`."""
+    """The watch that the request asks for; raises `InvalidRequest`."""
     found: list[Violation] = []
     start = _read_start(request, found)
     wanted = _read_filter(request, found)
@@ -64,8 +64,10 @@ def _read_filter(request: Request, found: list[Violation]) -> Filter:
     if isinstance(wanted, pb.EventFilter):
         read = read._replace(types=read_types("filter.types", wanted.types, found))
     if wanted.ByteSize() > FILTER_BYTES:
-        rule = f"must be at most {FILTER_BYTES} bytes, all values together"
-        found.append(Violation("filter", f"{rule}; found {wanted.ByteSize()}; filter what comes, or watch twice"))
+        rule = f"must be at most {FILTER_BYTES} bytes for all values together"
+        found.append(
+            Violation("filter", f"{rule}; found {wanted.ByteSize()}; filter the received entries, or use two watches")
+        )
     if request.shard_count < 0:
         found.append(Violation("shard_count", f"must be 0 or more; found {request.shard_count}"))
     elif not 0 <= request.shard_index < max(1, request.shard_count):

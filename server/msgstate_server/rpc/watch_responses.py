@@ -1,4 +1,4 @@
-"""The responses of both watches as they go over the wire, put together from items that are encoded once."""
+"""The encoded responses of both watches, assembled from items that are encoded once."""
 
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
@@ -13,15 +13,15 @@ Response = TypeVar("Response", pb.WatchTransitionsResponse, pb.WatchEventsRespon
 
 
 class _Responses(Generic[Response]):
-    """The responses of one kind. In protobuf, messages that are written one after the other are one message."""
+    """The responses of one kind of watch. In protobuf, concatenated messages merge into one message."""
 
     def __init__(self, response: type[Response], add: Callable[[Response, LogEntry], None]) -> None:
-        """`add` puts an entry of the log into a response."""
+        """`add` adds a log entry to a response."""
         self._response: Callable[..., Response] = response
         self._add: Callable[[Response, LogEntry], None] = add
 
     def item(self, entry: LogEntry) -> bytes:
-        """See `Wire`: a response of this item and nothing else."""
+        """See `Wire`: a response that holds only this item."""
         response: Response = self._response()
         self._add(response, entry)
         return response.SerializeToString()

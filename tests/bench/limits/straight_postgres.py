@@ -14,8 +14,7 @@ import asyncpg
 
 from msgstate_server.domain.decision import StoredStatus
 from msgstate_server.domain.status import RecipientStatus
-from msgstate_server.store.hashing import Hashes
-from msgstate_server.store.postgres.queries import SQL, entry_from_row
+from msgstate_server.store.postgres.queries import SQL, entry_from_row, read_hashes
 from msgstate_server.store.rows import status_row
 from tests.bench.workload import BATCH
 
@@ -30,8 +29,6 @@ _TYPES: Final = {
 }
 _PREFIX: Final = "SET search_path = msgstate"
 
-_HASHES = Hashes(bytes(16))
-
 
 async def _statement(connection: Any, table: str, tail: str = "") -> str:
     """An insert of whole columns."""
@@ -42,7 +39,7 @@ async def _statement(connection: Any, table: str, tail: str = "") -> str:
     )
     names = ", ".join(name for name, _ in columns)
     arrays = ", ".join(f"${number}::{kind}[]" for number, (_, kind) in enumerate(columns, 1))
-    updates = ", ".join(f"{name} = excluded.{name}" for name, _ in columns[6:25])
+    updates = ", ".join(f"{name} = excluded.{name}" for name, _ in (*columns[6:25], *columns[27:]))
     return f"INSERT INTO {table} ({names}) SELECT * FROM unnest({arrays}) {tail.format(updates=updates)}"  # noqa: S608
 
 
@@ -53,6 +50,7 @@ async def batches(source: str) -> list[tuple[list[Row], list[Row]]]:
     rows = [tuple(row) for row in await connection.fetch("SELECT * FROM event ORDER BY position")]
     query = f"SELECT {SQL['entry']} FROM event JOIN recipient_status AS s ON s.id = event.status_id ORDER BY position"  # noqa: S608
     entries = [entry_from_row(tuple(row)) for row in await connection.fetch(query)]
+    hashes = await read_hashes(connection)
     await connection.close()
     statuses: dict[int, StoredStatus] = {}
     prepared = []
@@ -63,7 +61,7 @@ async def batches(source: str) -> list[tuple[list[Row], list[Row]]]:
             fresh = RecipientStatus(event.provider, event.message_id, event.recipient)
             stored = statuses.setdefault(row[1], StoredStatus(row[1], fresh))
             stored.status.apply(event, entry.key, entry.position, entry.commit_time)
-            columns = status_row(stored, stored.identity, _HASHES)
+            columns = status_row(stored, stored.identity, hashes)
             touched[row[1]] = (*columns[:26], None, *columns[26:])
         prepared.append((list(touched.values()), rows[start : start + BATCH]))
     return prepared

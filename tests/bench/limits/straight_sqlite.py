@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pysqlite3.dbapi2 as sqlite
@@ -17,7 +18,8 @@ from msgstate_server.domain.status import RecipientStatus
 from msgstate_server.store.hashing import Hashes
 from msgstate_server.store.rows import status_row
 from msgstate_server.store.sqlite import SqliteStore
-from msgstate_server.store.sqlite.connection import open_for_writing
+from msgstate_server.store.sqlite.connection import open_for_reading, open_for_writing
+from msgstate_server.store.sqlite.queries import read_hashes
 from tests.bench.workload import BATCH
 
 Row = tuple[object, ...]
@@ -32,7 +34,6 @@ UPDATE recipient_status SET
     update_time = ?, message_refs = ?, metadata = ?, state_change_time = ?
 WHERE id = ?
 """
-_HASHES = Hashes(bytes(16))
 
 
 def _changing(row: Row) -> Row:
@@ -45,6 +46,8 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
     connection = sqlite.connect(source)
     event_rows = connection.execute("SELECT * FROM event ORDER BY position").fetchall()
     connection.close()
+    with closing(open_for_reading(source)) as reading:
+        hashes = read_hashes(reading)
     store = await SqliteStore.open(source)
     statuses: dict[int, StoredStatus] = {}
     prepared = []
@@ -59,7 +62,7 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
                 fresh = RecipientStatus(event.provider, event.message_id, event.recipient)
                 statuses[status_id] = StoredStatus(status_id, fresh)
             statuses[status_id].status.apply(event, entry.key, entry.position, entry.commit_time)
-        touched = {row[1]: _row(statuses[row[1]]) for row in rows}
+        touched = {row[1]: _row(statuses[row[1]], hashes) for row in rows}
         prepared.append(
             (
                 [row for status_id, row in touched.items() if status_id in new],
@@ -71,8 +74,8 @@ async def batches(source: Path) -> list[tuple[list[Row], list[Row], list[Row]]]:
     return prepared
 
 
-def _row(stored: StoredStatus) -> Row:
-    return status_row(stored, stored.identity, _HASHES)
+def _row(stored: StoredStatus, hashes: Hashes) -> Row:
+    return status_row(stored, stored.identity, hashes)
 
 
 def write(target: Path, prepared: list[tuple[list[Row], list[Row], list[Row]]]) -> float:
