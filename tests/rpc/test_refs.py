@@ -162,3 +162,12 @@ async def test_lists_and_watches_filter_by_account_and_metadata(client: Client) 
     with pytest.raises(grpc.aio.AioRpcError) as raised:
         await listed(metadata={"a": "1", "b": "2"})
     assert "filter.metadata" in str(raised.value.details())
+
+
+async def test_a_ref_of_very_many_providers_names_ten_of_them(client: Client) -> None:
+    """However many providers share a ref, the error names ten, so that it fits where errors travel."""
+    await client.publish(*(named("m", ACCEPTED, provider=f"provider-{number:03}") for number in range(300)))
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await by_ref(client, "order-7")
+    assert told(raised.value)[:2] == (FAILED_PRECONDITION, "MESSAGE_AMBIGUOUS")
+    assert str(raised.value.details()).count("provider-") == 10

@@ -1,6 +1,5 @@
 """Options that several commands share, and how a command shows its examples."""
 
-import re
 import shlex
 import shutil
 import sys
@@ -14,7 +13,7 @@ from click.core import ParameterSource
 
 from msgstate_server.domain.events import EventType
 from msgstate_server.domain.states import State
-from msgstate_server.settings import Settings
+from msgstate_server.settings import Settings, SettingsError, read_period
 
 _Function = TypeVar("_Function", bound=Callable[..., object])
 
@@ -170,11 +169,13 @@ class Duration(click.ParamType[timedelta, timedelta | str]):
         """Read it, or refuse it as wrong usage."""
         if isinstance(value, timedelta):
             return value
-        found = re.fullmatch(r"([1-9][0-9]{0,5})([smhd])", value)
-        if not found:
+        try:
+            period = read_period(self.name, value)
+        except SettingsError:
+            period = None
+        if period is None:
             self.fail(f"{value!r} is not a length of time such as 90s, 30m, 2h or 3d", param, ctx)
-        unit = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}[found[2]]
-        return timedelta(**{unit: int(found[1])})
+        return timedelta(microseconds=period)
 
 
 class Pair(click.ParamType[tuple[str, str], tuple[str, str] | str]):

@@ -1,6 +1,6 @@
 """One message and its recipients, found by its id or an alias."""
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgstate_server.domain.limits import MESSAGE_ALIASES, MESSAGE_RECIPIENTS
@@ -53,10 +53,16 @@ async def view(store: Store, found: list[RecipientStatus], limit: int) -> Messag
             raise not_found(key)
     else:
         counts = counted(found)
+    return view_of(recipients, counts, truncated=truncated)
+
+
+def view_of(recipients: list[RecipientStatus], counts: dict[State, int], *, truncated: bool) -> MessageView:
+    """The view of a message with these recipients, at least one; `counts` has those too that were cut off."""
+    first = recipients[0]
     return MessageView(
         provider=first.provider,
         message_id=first.message_id,
-        state=worst(counts),
+        state=next(state for state in NEEDS_ATTENTION if state in counts),
         recipients=recipients,
         truncated=truncated,
         counts=counts,
@@ -70,8 +76,3 @@ def counted(statuses: Iterable[RecipientStatus]) -> dict[State, int]:
     for status in statuses:
         counts[status.state] = counts.get(status.state, 0) + 1
     return counts
-
-
-def worst(states: Container[State]) -> State:
-    """The message's own state: the one most in need of attention."""
-    return next(state for state in NEEDS_ATTENTION if state in states)

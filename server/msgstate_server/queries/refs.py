@@ -12,7 +12,7 @@ from msgstate_server.domain.errors import MessageAmbiguous, MessageNotFound
 from msgstate_server.domain.limits import AMBIGUOUS_NAMED, MESSAGE_ALIASES, REF_RECIPIENTS
 from msgstate_server.domain.status import RecipientStatus, folded
 from msgstate_server.domain.validation import shown
-from msgstate_server.queries.message import MessageView, counted, worst
+from msgstate_server.queries.message import MessageView, counted, view_of
 from msgstate_server.store.protocol import RefKey, StatusFilter, StatusPage, Store
 
 
@@ -33,19 +33,8 @@ async def get_message_by_ref(store: Store, asked: RefKey, recipient: str, limit:
     statuses = [each.status for each in found.recipients if recipient in {"", each.status.recipient}]
     if not statuses:
         raise _not_found(asked, recipient)
-    counts = counted(statuses)
-    first = statuses[0]
-    return MessageView(
-        provider=first.provider,
-        message_id=first.message_id,
-        state=worst(counts),
-        recipients=statuses[:limit],
-        truncated=found.is_cut or len(statuses) > limit,
-        counts=counts,
-        aliases=sorted({alias for status in statuses[:limit] for alias in status.aliases})[:MESSAGE_ALIASES],
-        message_ref=asked.message_ref,
-        message_ids=found.ids[:MESSAGE_ALIASES],
-    )
+    view = view_of(statuses[:limit], counted(statuses), truncated=found.is_cut or len(statuses) > limit)
+    return view._replace(message_ref=asked.message_ref, message_ids=found.ids[:MESSAGE_ALIASES])
 
 
 async def require_ref(store: Store, asked: RefKey, recipient: str) -> RefKey:
@@ -116,8 +105,9 @@ def _not_found(asked: RefKey, recipient: str) -> MessageNotFound:
 
 def _ambiguous(asked: RefKey, providers: Sequence[str]) -> MessageAmbiguous:
     named = [f"{provider}/{asked.message_ref}" for provider in providers[:AMBIGUOUS_NAMED]]
+    more = " and more" if len(providers) > AMBIGUOUS_NAMED else ""
     return MessageAmbiguous(
-        f"the ref {shown(asked.message_ref)} names messages of several providers: {', '.join(providers)}; "
-        "set the provider",
+        f"the ref {shown(asked.message_ref)} names messages of several providers: "
+        f"{', '.join(providers[:AMBIGUOUS_NAMED])}{more}; set the provider",
         **{f"message_{number}": name for number, name in enumerate(named, 1)},
     )

@@ -87,7 +87,7 @@ class Webhooks:
                     str(error.status_code),
                     error.detail,
                     provider=provider,
-                    account=self._known_account(provider, account) if account else "",
+                    account=self._known_account(provider, account),
                     status=str(int(error.status_code)),
                 )
             raise
@@ -98,8 +98,8 @@ class Webhooks:
         return PlainTextResponse("ok\n")
 
     def _known_account(self, provider: str, account: str) -> str:
-        """The account if it is configured; anybody can post to any other name, so that is not logged."""
-        return account if (provider, account) in self._credentials else "(unknown)"
+        """The account if it is configured or none; anybody can post to any other name, so that is not logged."""
+        return account if not account or (provider, account) in self._credentials else "(unknown)"
 
     async def _receive(self, request: Request, provider: str, account: str) -> Response:
         credentials = self._credentials.get((provider, account), Credentials())
@@ -176,7 +176,7 @@ class Webhooks:
             kind,
             cause,
             provider=provider,
-            account=self._known_account(provider, account) if account else "",
+            account=self._known_account(provider, account),
             status="401",
         )
 
