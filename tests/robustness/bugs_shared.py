@@ -9,6 +9,8 @@ _IMPORTS: Final = "from collections.abc import Callable, Coroutine, Iterable, Ma
 _ENGINE: Final = "store/postgres/engine.py"
 _LOG_POSITIONS: Final = "store/postgres/log_positions.py"
 _QUERIES: Final = "store/postgres/queries.sql"
+_START: Final = "watch/start.py"
+_STORE_IMPORT: Final = "from msgstate_server.store.protocol import Store\n"
 _TAKE: Final = """    UPDATE head SET position = position + $1, commit_time = greatest(commit_time, $2)
     RETURNING position - $1 AS base, commit_time
 """
@@ -181,8 +183,14 @@ SHARED_BUGS: Final = (
                 """                await self._end.run(log_positions.read_head)
             except Exception""",
             ),
-            # Retention looks too, where it deleted something.
+            # Retention and watches that start read the head too, and would hide the bug.
             Edit(_ENGINE, "        if step.deleted:\n            await self.read_head()\n", ""),
+            Edit(
+                _START,
+                "    head = await store.read_head()\n",
+                "    head = await store._end.run(log_positions.read_head)\n",
+            ),
+            Edit(_START, _STORE_IMPORT, "from msgstate_server.store.postgres import log_positions\n" + _STORE_IMPORT),
         ],
     ),
     Bug(
