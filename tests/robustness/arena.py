@@ -112,9 +112,9 @@ class Arena:
                 pass
         return self._probe.last_position
 
-    async def until(self, condition: Callable[[], bool]) -> bool:
-        """Whether the condition comes to hold in time."""
-        deadline = now() + self.patience
+    async def until(self, condition: Callable[[], bool], times: int = 1) -> bool:
+        """Whether the condition comes to hold within `times` as long as anything may take."""
+        deadline = now() + times * self.patience
         while not condition():
             if now() > deadline:
                 return False

@@ -29,6 +29,8 @@ _RANDOM_KILLS_OF_A_REPLICA: Final = 10
 _OTHERS_DO: Final = 50
 """Events that are acknowledged by the others before one goes on that was frozen or cut off."""
 _RARE: Final = ("compact.", "forget.", "discard.")
+_SWEEPS_TAKE: Final = 4
+"""How much longer a sweep may take than anything else: on a busy machine it takes many slow steps, with pauses."""
 _SPELL_SECONDS: Final = (0.4, 1.2)
 _STOP_SECONDS: Final = 20.0
 """How long a server may take to end cleanly. It promises 5, which tests of their own hold it to: here all is busy."""
@@ -103,9 +105,10 @@ async def strike(arena: Arena, replica: Replica, fault: str) -> None:
 
 
 async def _at_failpoint(arena: Arena, replica: Replica, name: str, action: str) -> None:
-    nth = 1 if name.startswith(_RARE) else arena.chosen.randint(1, _MOST_MOMENTS)
+    is_rare = name.startswith(_RARE)
+    nth = 1 if is_rare else arena.chosen.randint(1, _MOST_MOMENTS)
     replica.host.arm(name, nth, "stall" if action in _DURING else action)
-    if not await arena.until(lambda: replica.host.has_fired(name)):
+    if not await arena.until(lambda: replica.host.has_fired(name), _SWEEPS_TAKE if is_rare else 1):
         raise NotFired(f"{name} was not reached")
     if action in (_KILL, _CRASH):
         await _after_death(arena, replica)
