@@ -7,7 +7,7 @@ import pytest
 
 from msgstate_server.domain.decision import Problem, Submission
 from msgstate_server.store import protocol
-from msgstate_server.store.postgres import PostgresStore, writer
+from msgstate_server.store.postgres import PostgresStore, connection, writer
 from msgstate_server.store.postgres.connection import connect
 from tests.builders import NOW, Clock, append, event, numbered, payload, positions, submission
 from tests.postgres.databases import Databases
@@ -166,3 +166,45 @@ async def test_whom_retention_forgets_amid_a_write(
         assert (anew.version, anew.compact_time) == (1, None)
     finally:
         await store.close()
+
+
+async def test_whom_retention_forgot_is_inserted_while_no_lock_is_held(
+    postgres: Databases, postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that remembers a forgotten recipient never deadlocks with another that inserts the same recipients."""
+    database = postgres_dsn.rpartition("/")[2]
+    store, other = [await PostgresStore.open(postgres_dsn, Clock()) for _ in range(2)]
+    undone: list[BaseException] = []
+
+    def is_undone(error: BaseException) -> bool:
+        undone.append(error)
+        return connection.is_undone(error)
+
+    monkeypatch.setattr(writer, "is_undone", is_undone)
+    await append(store, *numbered(1))
+    await append(other, *numbered(2))
+    inserting = await connect(postgres_dsn, idle_in_transaction_session_timeout="0")
+    await inserting.execute("CREATE TEMP TABLE kept AS SELECT * FROM recipient_status")
+    postgres.query("DELETE FROM msgstate.recipient_status", database=database)
+    insert = "INSERT INTO recipient_status SELECT * FROM kept WHERE message_id = $1"
+    await inserting.execute("BEGIN")
+    await inserting.execute(insert, "m0")
+    tasks: list[asyncio.Task[None]] = []
+
+    async def finish_inserting() -> None:
+        await inserting.execute(insert, "m1")
+        await inserting.execute("ROLLBACK")
+
+    def after_statuses() -> None:
+        if not tasks:
+            tasks.append(asyncio.create_task(finish_inserting()))
+
+    monkeypatch.setattr("msgstate_server.failpoints._armed", {"write.after_statuses": after_statuses})
+    try:
+        assert len(await append(store, *numbered(2, 2, first=4))) == 2
+        await asyncio.gather(*tasks)
+        assert [type(error) for error in undone] == [connection.StartOver]
+    finally:
+        await inserting.close()
+        await store.close()
+        await other.close()

@@ -41,7 +41,13 @@ _POOLED: Final = (
     "server keeps a few connections of its own and needs its settings to hold on them"
 )
 
+
+class StartOver(Exception):
+    """A transaction found rows gone that it relied on: it has to begin again."""
+
+
 _AGAIN: Final = (
+    StartOver,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
     asyncpg.LockNotAvailableError,
@@ -277,6 +283,7 @@ __all__ = [
     "IDLE_SECONDS",
     "Connection",
     "Connections",
+    "StartOver",
     "break_off",
     "connect",
     "is_away",

@@ -1,9 +1,11 @@
 """Commits batches: decides on each within the transaction that commits it, whichever replica commits beside it.
 
-The four steps, whose order is what makes positions dense, in commit order and free of deadlocks: recipients that may be
-new are inserted; all are locked, both in the order of their hashes; what the log has of them is read in a statement
-after that; one statement takes the positions from the head and writes all that needs one, and the commit is the next
-thing sent.
+A transaction has four steps. Their order makes positions dense and in commit order, and keeps deadlocks out:
+
+1. Insert the recipients that may be new, in the order of their hashes.
+2. Lock all recipients, in the same order. If one is missing, start over: an insert must not follow a lock.
+3. Read what the log has of them, in a statement of its own.
+4. Take the positions from the head and write all that needs one, in one statement; the commit comes next.
 """
 
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -25,7 +27,15 @@ from msgstate_server.domain.identity import Identity
 from msgstate_server.failpoints import failpoint
 from msgstate_server.store.bounded_cache import evict_oldest
 from msgstate_server.store.hashing import Hashes, IdentityHashes
-from msgstate_server.store.postgres.connection import Connection, Connections, break_off, is_undone, pause, translated
+from msgstate_server.store.postgres.connection import (
+    Connection,
+    Connections,
+    StartOver,
+    break_off,
+    is_undone,
+    pause,
+    translated,
+)
 from msgstate_server.store.postgres.queries import SQL, execute
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_from_row, status_row
 
@@ -95,7 +105,7 @@ class Writer:
         return await self._again(lambda connection: execute(connection, "discard_quarantined", ids))
 
     async def _again(self, work: Callable[[Connection], Coroutine[Any, Any, _T]]) -> _T:
-        """Try a transaction again where another one undid it."""
+        """Try a transaction again if another one undid it."""
         with translated("written"):
             for tries in range(_TRIES):
                 try:
@@ -143,13 +153,15 @@ class Writer:
         wanted = {candidate.identity: self._hashes.identity(candidate.identity) for candidate in candidates}
         hashes = tuple(zip(*wanted.values(), strict=True))
         new = {identity: own for identity, own in wanted.items() if identity not in self._recent}
-        rows: Sequence[Any] = ()
-        while len(rows) < len(wanted):
-            if new:
-                await _insert(connection, new, self._hashes)
-            rows = await connection.fetch(SQL["lock_statuses"], *hashes)
-            # Whom retention forgot, maybe between the two statements, is inserted anew.
-            new = wanted
+        if new:
+            await _insert(connection, new, self._hashes)
+        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+        if len(rows) < len(wanted):
+            # Retention forgot some of them, maybe between the two statements. Inserting them now, with locks held,
+            # could deadlock with another server that inserts them too.
+            for identity in wanted:
+                self._recent.pop(identity, None)
+            raise StartOver
         statuses = {stored.identity: stored for stored in map(status_from_row, rows)}
         keys = [
             (stored.id, bytes.fromhex(candidate.key))
