@@ -1,6 +1,7 @@
-"""Lets go of what is old: events of silent recipients, then the recipients themselves, and kept bodies.
+"""Deletes what is old: events of silent recipients, then the recipients themselves, and kept bodies.
 
-It works in small steps with a pause after each, so that what is live finds the store free most of the time.
+It works in small steps with a pause after each, so that live traffic finds the store free most of the time. After a
+sweep it gives free pages back to the file system, in the same way.
 """
 
 import asyncio
@@ -16,6 +17,8 @@ SWEEP_SECONDS: Final = 3_600.0
 """How long after one sweep the next begins."""
 ROWS: Final = 250
 """Rows that one step looks at, and mostly the most that it deletes."""
+PAGES: Final = 100
+"""Pages that one step gives back to the file system, of 4 KiB each."""
 _PAUSE: Final = 1.0
 """A pause in the time of the step before it, so that steps take half of the writer's time at most."""
 
@@ -72,6 +75,20 @@ class Retention:
         if events or recipients or payloads:
             seconds = round(_now() - started, 3)
             _log.info("deleted what is old", events=events, recipients=recipients, payloads=payloads, seconds=seconds)
+        await self._release_pages()
+
+    async def _release_pages(self) -> None:
+        """Give free pages back, so that the file shrinks after much was deleted."""
+        released = 0
+        while True:
+            started = _now()
+            step = await self._store.release_pages(PAGES)
+            if not step:
+                break
+            released += step
+            await asyncio.sleep(_PAUSE * (_now() - started))
+        if released:
+            _log.info("gave free space back to the file system", pages=released)
 
     async def _walk(self, step: Callable[[int, int, int], Awaitable[Step]], period: int | None) -> int:
         """Take one step after another to the end; gives how many rows were deleted."""

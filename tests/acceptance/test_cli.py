@@ -15,6 +15,7 @@ from tests.acceptance.in_process import run
 from tests.acceptance.server_process import environment
 
 COMMANDS = main.list_commands(click.Context(main))
+WIDTH = max(map(len, COMMANDS)) + 2
 HEAVY = {"grpc", "google", "pysqlite3", "sqlite_utils", "starlette", "uvicorn", "rich", "structlog", "msgspec"}
 
 
@@ -45,7 +46,7 @@ def test_each_command_is_listed_with_its_own_first_sentence(name: str) -> None:
     """The line in the list of commands is the first one of the command's own help."""
     listed = main.get_help(click.Context(main, terminal_width=200))
 
-    assert f"{name:<12}{(command(name).help or '').splitlines()[0]}" in listed
+    assert f"{name:<{WIDTH}}{(command(name).help or '').splitlines()[0]}" in listed
 
 
 @pytest.mark.parametrize("name", COMMANDS)

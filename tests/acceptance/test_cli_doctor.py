@@ -150,6 +150,7 @@ def test_a_running_service_is_recognized(server_process: StartServer, tmp_path: 
     assert code == 0
     assert of(findings, "server") == [("ok", f"process {server.pid} serves this store")]
     assert of(findings, "store") == [("ok", f"sqlite:///{server.store}, its schema up to date")]
+    assert of(findings, "file") == [("ok", "0 MiB, of which 0 MiB are free for new events")]
     assert of(findings, "grpc port") == [("ok", f"a msgstate answers at {server.grpc}")]
     assert of(findings, "http port") == [("ok", f"a msgstate answers at {server.http}")]
 

@@ -43,6 +43,13 @@ async def history(store: Store, message_id: str) -> list[LogEntry]:
     return await store.read_history(MessageKey("acme", message_id), "", 0, 100)
 
 
+async def test_a_new_store_has_no_space_to_give_back(store: Store) -> None:
+    """What is free is a reserve for new events, or the database server's to look after."""
+    await append(store, *numbered(3))
+
+    assert await store.release_pages(100) == 0
+
+
 async def one_a_second(place: Place, *message_ids: str) -> None:
     """An event of each of these messages, a second after the one before; the first is committed at NOW + 1 s."""
     for message_id in message_ids:

@@ -14,6 +14,7 @@ _COMMANDS = {
     "payload": "Print the raw body that brought an event.",
     "check": "Prove that a store agrees with its own log.",
     "migrate": "Bring a store's schema up to date.",
+    "compact-file": "Give the free space of a SQLite file back to the file system.",
     "copy": "Move a store into another database, SQLite or PostgreSQL.",
     "doctor": "Find what stands between this machine and a running service.",
     "diagram": "Draw the lifecycle as a Mermaid state diagram.",

@@ -50,7 +50,7 @@ class Commands(click.Group):
             return None
         # Its own log, which is read at import, would come between what we say.
         os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-        command = import_module(f"{self._package}.{cmd_name}").command
+        command = import_module(f"{self._package}.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)  # noqa: S101
         return command
 

@@ -52,6 +52,15 @@ def upkeep(url: str) -> Maintainable:
     return SqliteUpkeep(_sqlite_path(url))
 
 
+def file_upkeep(url: str) -> SqliteUpkeep:
+    """The SQLite file to be compacted; raises `UnknownStore` where the store is none."""
+    if url.startswith(_POSTGRES):
+        raise UnknownStore(
+            "store: must be a SQLite file; PostgreSQL reuses free space by itself, and `VACUUM FULL` gives it back"
+        )
+    return SqliteUpkeep(_sqlite_path(url))
+
+
 def without_password(url: str) -> str:
     """The URL as it may be shown: `***` for the password between user and host, and for that of a parameter."""
     return _USER.sub(r"\1:***@", _PARAMETER.sub(r"\1***", url))

@@ -261,6 +261,13 @@ class Store(Protocol):
         """
         ...
 
+    async def release_pages(self, limit: int) -> int:
+        """Give up to `limit` free pages back to the file system, in one short transaction, and say how many those were.
+
+        Some free pages stay as a reserve for new events. PostgreSQL looks after its free space itself: 0.
+        """
+        ...
+
     async def close(self) -> None:
         """Finish what is being written, break off what is being read, and let go of the database.
 

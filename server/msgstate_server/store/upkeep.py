@@ -5,6 +5,16 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 
+class Space(NamedTuple):
+    """The space that a file takes on its disk, in bytes."""
+
+    size: int
+    free: int
+    """What is free within the file; new events fill it."""
+    shrinks: bool
+    """Whether the server gives free space back to the file system."""
+
+
 class Condition(NamedTuple):
     """How a store is, seen from outside; a server may run on it."""
 
@@ -23,6 +33,8 @@ class Condition(NamedTuple):
     one server alone ever runs on it, and all are applied at once."""
     engine: str = ""
     """The database server and its version; empty where a library of this program is all there is."""
+    space: Space | None = None
+    """What the file takes; None where the store is no file."""
     risks: Sequence[tuple[str, str]] = ()
     """What of the database server's settings can lose what was acknowledged, each with the mend."""
 

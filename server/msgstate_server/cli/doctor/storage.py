@@ -9,11 +9,12 @@ from typing import Final
 from msgstate_server.cli.doctor.finding import Finding, failed, ok, warning
 from msgstate_server.domain.errors import StoreUnusable
 from msgstate_server.store.opening import upkeep, without_password
-from msgstate_server.store.upkeep import Condition
+from msgstate_server.store.upkeep import Condition, Space
 
 _MIB: Final = 1_048_576
 _LITTLE: Final = 1024 * _MIB
 _TOO_LITTLE: Final = 64 * _MIB
+_MUCH_FREE: Final = 64 * _MIB
 _REMOTE: Final = ("nfs", "cifs", "smb", "9p", "fuse.sshfs", "ceph", "glusterfs", "afs")
 _MOUNTS: Final = Path("/proc/self/mounts")
 
@@ -37,6 +38,8 @@ def storage(url: str, now: int) -> Iterator[Finding]:
         seconds = (condition.commit_time - now) / 1_000_000
         found = f"the log's last event was committed {seconds:.0f} s ahead of this machine's clock"
         yield warning("clock", found, "set the clock: until then new events get that time")
+    if condition.space is not None:
+        yield _space(condition.space, url)
     if condition.folder is not None:
         yield from _folder(condition.folder)
 
@@ -52,6 +55,13 @@ def _schema(shown: str, condition: Condition) -> Finding:
         found = f"{shown} lacks {', '.join(condition.pending)}"
         return warning("store", found, "`msgstate serve` applies it when it starts; make a backup first")
     return ok("store", f"{shown}, its schema up to date")
+
+
+def _space(space: Space, url: str) -> Finding:
+    found = f"{space.size // _MIB} MiB, of which {space.free // _MIB} MiB are free for new events"
+    if space.shrinks or space.free < max(_MUCH_FREE, space.size // 4):
+        return ok("file", found)
+    return warning("file", found, f"to give them back, stop the server and run: msgstate compact-file --store {url}")
 
 
 def _folder(folder: Path) -> Iterator[Finding]:

@@ -330,6 +330,10 @@ class PostgresStore:
         failpoint("discard.after_commit")
         return step
 
+    async def release_pages(self, limit: int) -> int:
+        """See `Store`."""
+        return 0
+
     async def close(self) -> None:
         """See `Store`. What the database does not answer in time is broken off: it may be committed, or not."""
         if self._committing:

@@ -127,6 +127,8 @@ def open_for_writing(
     with _closed_on_failure(connection, path):
         _require_own_file(connection, path, unfinished=unfinished)
         require_whole(connection, path)
+        # A new file can give free pages back, which has to be said before it has a table; others need `compact-file`.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         # A reader that holds the file open keeps the log growing; without a limit it stays that large for ever.
@@ -137,6 +139,16 @@ def open_for_writing(
         if not unfinished:
             require_agreement(connection, path)
         _create_views(connection)
+    return connection
+
+
+def open_to_rewrite(path: Path) -> sqlite.Connection:
+    """A connection that rewrites a file as it is, whatever schema it has; nothing else may be on the file."""
+    connection = _connect(path, "mode=rw")
+    with _closed_on_failure(connection, path):
+        _require_own_file(connection, path)
+        require_whole(connection, path)
+        connection.execute("PRAGMA synchronous = FULL")
     return connection
 
 

@@ -290,6 +290,11 @@ class SqliteStore:
         step = partial(self._writer.discard_payloads, received_before, after, limit)
         return await asyncio.get_running_loop().run_in_executor(self._write_thread, step)
 
+    async def release_pages(self, limit: int) -> int:
+        """See `Store`."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._write_thread, self._writer.release_pages, limit)
+
     def _read(self, read: Callable[[], _T]) -> _T:
         """A read of few rows, on the event loop: a hop to a thread costs several times the query."""
         try:

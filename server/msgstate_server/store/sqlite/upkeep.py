@@ -13,6 +13,7 @@ from msgstate_server.store.sqlite.connection import (
     pending_migrations,
     require_safe_library,
 )
+from msgstate_server.store.sqlite.file_space import compact_file, read_space
 from msgstate_server.store.sqlite.queries import read_head
 from msgstate_server.store.sqlite.soundness import require_agreement, require_whole
 from msgstate_server.store.upkeep import Condition
@@ -60,6 +61,7 @@ class SqliteUpkeep:
             server=server,
             folder=folder,
             commit_time=0 if pending else read_head(connection).commit_time,
+            space=read_space(connection),
         )
 
     def migrate(self, *, post: bool = False) -> list[str]:
@@ -72,3 +74,7 @@ class SqliteUpkeep:
         finally:
             lock.release()
         return pending
+
+    def compact_file(self) -> tuple[int, int]:
+        """See `file_space.compact_file`."""
+        return compact_file(self._path)

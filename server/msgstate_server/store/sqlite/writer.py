@@ -23,6 +23,7 @@ from msgstate_server.store.protocol import Step
 from msgstate_server.store.rows import compressed, event_row, quarantine_row, status_row
 from msgstate_server.store.sqlite.bulk import write_rows
 from msgstate_server.store.sqlite.compaction import compact, discard_payloads, forget
+from msgstate_server.store.sqlite.file_space import release_pages
 from msgstate_server.store.sqlite.queries import SQL, fetch_json, is_io_error, read_head, unavailable
 
 if TYPE_CHECKING:
@@ -42,6 +43,17 @@ _encoder: Final = msgspec.json.Encoder()
 
 def _text(value: object) -> str:
     return _encoder.encode(value).decode()
+
+
+@contextmanager
+def _unavailable_on_io_error() -> Iterator[None]:
+    """Turns an error of the disk into `StoreUnavailable`."""
+    try:
+        yield
+    except sqlite.DatabaseError as error:
+        if not is_io_error(error):
+            raise
+        raise unavailable("written", error) from error
 
 
 class Writer:
@@ -98,8 +110,8 @@ class Writer:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        """What is done within is committed, or undone where it raises."""
-        try:
+        """Commits what is done within, or rolls it back if it raises."""
+        with _unavailable_on_io_error():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -110,19 +122,16 @@ class Writer:
                 with suppress(sqlite.Error):
                     self._connection.execute("ROLLBACK")
                 raise
-        except sqlite.DatabaseError as error:
-            if not is_io_error(error):
-                raise
-            raise unavailable("written", error) from error
 
     def discard_quarantined(self, ids: Sequence[int]) -> int:
-        """Throw these away, in one transaction; gives how many were there."""
-        try:
+        """Delete these in one transaction; gives how many there were."""
+        with _unavailable_on_io_error():
             return int(self._connection.execute(SQL["discard_quarantined"], (_text(ids),)).rowcount)
-        except sqlite.DatabaseError as error:
-            if not is_io_error(error):
-                raise
-            raise unavailable("written", error) from error
+
+    def release_pages(self, limit: int) -> int:
+        """See `Store`."""
+        with _unavailable_on_io_error():
+            return release_pages(self._connection, limit)
 
     def _write_rows(self, submissions: Sequence[Submission]) -> tuple[Decision, Head, dict[Identity, StoredStatus]]:
         head = read_head(self._connection)
