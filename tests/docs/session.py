@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ from msgstate_server.domain.diagram import mermaid
 from tests.acceptance.server_process import READY, RUN_SECONDS, environment, wait_until
 from tests.docs.pages import ROOT, Block
 from tests.docs.proxy import check_proxy
+from tests.docs.service_user import NoServiceUser, ServiceUser
 from tests.docs.unit import Unit
 
 _WRITTEN: Final = ("127.0.0.1:50051", "127.0.0.1:8080")
@@ -27,18 +28,24 @@ DATABASE: Final = "postgresql://msgstate@db.example/msgstate"
 class Session:
     """One reader: a folder, the commands on its PATH, at most one server and one program that goes on by itself."""
 
-    def __init__(self, folder: Path, database: str = "") -> None:
+    def __init__(self, folder: Path, database: str = "", service_user: ServiceUser | None = None) -> None:
         self.folder = folder
+        self._service_user = service_user or NoServiceUser()
         self.addresses: dict[str, str] = {}
         self.variables = environment(MSGSTATE_GRPC="127.0.0.1:0", MSGSTATE_HTTP="127.0.0.1:0", COLUMNS="100")
         self._places = {
-            "/opt/msgstate/bin/": f"{folder}/.venv/bin/",
-            "/etc/msgstate/": f"{folder}/",
-            "/var/lib/msgstate/": f"{folder}/",
+            "/opt/msgstate": f"{folder}/.venv",
+            "/usr/local/bin/": f"{folder}/bin/",
+            "/etc/msgstate": f"{folder}/etc",
+            "/var/lib/msgstate": f"{folder}/state",
         }
         if database:
             self._places[DATABASE] = database
-        self._add_commands()
+        if service_user is None:
+            self._add_commands()
+        (folder / "bin").mkdir()
+        self.variables["PATH"] = f"{folder}/.venv/bin:{folder}/bin:{self.variables['PATH']}"
+        self._unit_command: Sequence[str] = ()
         self._server: subprocess.Popen[bytes] | None = None
         self._following: subprocess.Popen[bytes] | None = None
         self._output = folder / ".output"
@@ -72,6 +79,11 @@ class Session:
         self._server.send_signal(signal.SIGTERM)
         return self._server.wait(RUN_SECONDS)
 
+    def server_user(self) -> int:
+        """The number of the user that the server runs as."""
+        assert self._server is not None, "no server runs"
+        return Path(f"/proc/{self._server.pid}").stat().st_uid
+
     def kill_server(self) -> None:
         """End the server as a power cut would."""
         assert self._server is not None, "no server runs"
@@ -99,7 +111,8 @@ class Session:
         assert self._following is None, "the page ends without a block of `text` for its last program"
 
     def here(self, text: str) -> str:
-        """The text with this session's own addresses and folder."""
+        """The text with this session's own addresses, folder and service user."""
+        text = self._service_user.here(text)
         for written, actual in (self.addresses | self._places).items():
             text = text.replace(written, actual)
         return text
@@ -127,9 +140,12 @@ class Session:
         for name, command in commands.items():
             (folder / name).write_text(f'#!/bin/sh\nexec {command} "$@"\n')
             (folder / name).chmod(0o755)
-        self.variables["PATH"] = f"{folder}:{self.variables['PATH']}"
 
     def _shell(self, block: Block) -> None:
+        if "serve" in block.words and block.text.startswith("systemctl "):
+            assert self._unit_command, f"{block}: show the unit first"
+            self.serve(*self._unit_command)
+            return
         if "serve" in block.words:
             self.serve("sh", "-c", f"exec {self.here(block.text)}")
             return
@@ -142,7 +158,7 @@ class Session:
             # The targets have tests of their own; run from here, they would run this one.
             subprocess.run(["make", "-n", target], cwd=ROOT, check=True, capture_output=True)
         text = "".join(f"{line}\n" for line in lines if not line.startswith("make "))
-        if text:
+        if text.strip():
             self._run(block, "sh", "-ec", self.here(text))
 
     def _python(self, block: Block) -> None:
@@ -195,9 +211,8 @@ class Session:
 
     def _unit(self, block: Block) -> None:
         unit = Unit(self.here(block.text), self.folder)
-        self.serve(*unit.command)
-        assert self.stop_server() == 0
         unit.verify()
+        self._unit_command = self._service_user.command(unit.command)
 
     def _proxy(self, block: Block) -> None:
         check_proxy(self.here(block.text), self.addresses[_WRITTEN[1]], self.folder)
