@@ -55,6 +55,11 @@ class FileLock:
             self._descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise StoreUnusable(_unwritable(database, error)) from error
+        if os.geteuid() == 0 and database.exists():
+            # As SQLite does for its own files: a command run as root must not lock the server's user out.
+            owner = database.stat()
+            with suppress(OSError):
+                os.fchown(self._descriptor, owner.st_uid, owner.st_gid)
         try:
             _lock(self._descriptor)
         except BlockingIOError:
