@@ -7,6 +7,7 @@ from msgstate._async.client import AsyncClient
 from msgstate._async.pages import AsyncPages, AsyncResults
 from msgstate._async.transport import AsyncEventSource
 from msgstate._async.watch import AsyncWatch
+from msgstate._event_fields import check_event_fields
 from msgstate._keep import Keep
 from msgstate._requests import Key
 from msgstate._rpc_errors import error_of
@@ -43,6 +44,7 @@ from msgstate.v1.message_status_service_pb2 import MessageKey
 from msgstate.v1.status_pb2 import MessageStatus, RecipientStatus, State
 
 __version__ = "0.3.0"
+check_event_fields()
 __all__ = [
     "EARLIEST",
     "NOW",

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TypeAlias
 
+from msgstate._enums import StateName, read_states
 from msgstate._start import require_offset
 from msgstate._values import Batch
 from msgstate.v1 import log_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate.v1.status_pb2 import State
 
 Key: TypeAlias = str | pb.MessageKey
 """A message id or alias, alone or with its provider."""
@@ -28,7 +28,7 @@ def message_key(key: Key) -> pb.MessageKey:
 
 def status_filter(  # noqa: PLR0913  (one per field)
     *,
-    states: Iterable[State.ValueType],
+    states: Iterable[StateName],
     providers: Iterable[str],
     message_id: str,
     recipient: str,
@@ -38,9 +38,9 @@ def status_filter(  # noqa: PLR0913  (one per field)
     **times: datetime | None,
 ) -> pb.MessageStatusFilter:
     """Which statuses to list; raises ValueError for a time without an offset, TypeError for a str as a list."""
-    require_several(providers=providers)
+    require_several(providers=providers, states=states)
     wanted = pb.MessageStatusFilter(
-        states=states,
+        states=read_states(states, "states"),
         providers=providers,
         message_id=message_id,
         recipient=recipient,

@@ -3,11 +3,12 @@
 from collections.abc import Collection, Iterable
 from typing import Final, TypeAlias
 
+from msgstate._enums import StateName, read_states
 from msgstate.errors import WaitFailed, WaitTimeout
 from msgstate.v1.message_status_service_pb2 import GetMessageStatusRequest
 from msgstate.v1.status_pb2 import MessageStatus, State
 
-Until: TypeAlias = "State.ValueType | Collection[State.ValueType]"
+Until: TypeAlias = "StateName | Collection[StateName]"
 """The state to wait for, or several."""
 
 SETTLED: Final = frozenset({State.STATE_DELIVERED, State.STATE_FAILED, State.STATE_SUPPRESSED})
@@ -20,7 +21,7 @@ class WaitRules:
     """What counts as the end of a wait."""
 
     def __init__(self, until: Until, *, provisional: bool) -> None:
-        wanted = {until} if isinstance(until, int) else set(until)
+        wanted = set(read_states([until] if isinstance(until, int | str) else until, "until"))
         if not wanted or not wanted <= set(State.values()) - {State.STATE_UNSPECIFIED}:
             raise ValueError("until must be a State such as State.STATE_DELIVERED, or a collection of them")
         self._wanted = wanted

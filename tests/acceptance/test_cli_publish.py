@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,27 @@ def test_a_saved_webhook_of_an_account(session: Session, tmp_path: Path) -> None
     history = session.call("watch", "--events", "--from", "earliest", "--max", position, "--json").stdout.splitlines()
 
     assert "shop" in json.loads(history[-1])["event"]["metadata"].values()
+
+
+def test_enum_values_go_by_name_with_or_without_prefix(session: Session, tmp_path: Path) -> None:
+    """JSON lines take `BOUNCED` as well as `EVENT_TYPE_BOUNCED`, and a wrong name is told the valid ones."""
+    common = {"provider": "acme", "message_id": "named", "recipient": "a@b.example"}
+    lines = [
+        common | {"type": "SENT"},
+        common | {"type": "EVENT_TYPE_BOUNCED", "reason": "MAILBOX_FULL"},
+        common | {"type": "LOST"},
+    ]
+    (tmp_path / "events.jsonl").write_text("\n".join(map(json.dumps, lines)))
+
+    result = session.call("publish", "events.jsonl", folder=tmp_path)
+    history = session.call("history", "named", "--json").stdout.splitlines()
+
+    assert result.returncode == 1
+    assert re.search(
+        r"^line 3: .*type must be one of ACCEPTED, .*BOUNCED.*; found 'LOST'$", result.stdout, re.MULTILINE
+    )
+    assert [json.loads(line)["event"]["type"] for line in history] == ["EVENT_TYPE_SENT", "EVENT_TYPE_BOUNCED"]
+    assert json.loads(history[1])["event"]["reason"] == "REASON_MAILBOX_FULL"
 
 
 def test_parts_that_are_not_understood_are_named(session: Session, tmp_path: Path) -> None:

@@ -140,3 +140,15 @@ def test_close_ends_a_call_under_way(connect: Connect, silent: bool) -> None:
         with pytest.raises(msgstate.ClientClosed):
             client.get_status("m")
         closing.join()
+
+
+def test_watch_and_publish_take_a_timeout_of_their_own(connect: Connect) -> None:
+    """A server that never answers ends them after their own timeout, not after the client's."""
+    with silent_server() as address:
+        client = connect(address, timeout=600)
+        with pytest.raises(TimeoutError), client.watch(timeout=0.3):
+            pass
+        with pytest.raises(TimeoutError), client.watch_events(timeout=0.3):
+            pass
+        with pytest.raises(TimeoutError):
+            client.publish([event("m")], timeout=0.3)

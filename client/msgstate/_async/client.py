@@ -13,6 +13,7 @@ from msgstate._async.transport import AsyncEventSource, Connection, Stream, coll
 from msgstate._async.waiting import AsyncWaiting
 from msgstate._async.watch import AsyncWatch
 from msgstate._channel import DEFAULT_ADDRESS
+from msgstate._enums import EventTypeName, StateName, read_states, read_types
 from msgstate._keep import Keep
 from msgstate._requests import Key, entries_of, require_several, set_pace, status_filter, transitions_of
 from msgstate._start import NOW, Start, require_start, started
@@ -20,7 +21,7 @@ from msgstate._values import Batch, Page, Payload, Published, PublishedBatch, Qu
 from msgstate._wait_rules import SETTLED, Until, WaitRules
 from msgstate.v1 import admin_service_pb2 as admin_pb
 from msgstate.v1 import message_status_service_pb2 as pb
-from msgstate.v1.event_pb2 import Event, EventType
+from msgstate.v1.event_pb2 import Event
 from msgstate.v1.event_service_pb2 import PublishEventsRequest, PublishEventsResponse
 from msgstate.v1.log_pb2 import LogEntry, Transition
 from msgstate.v1.status_pb2 import MessageStatus, RecipientStatus, State
@@ -93,7 +94,7 @@ class AsyncClient:
     def list_statuses(  # noqa: PLR0913  (one per field of the filter)
         self,
         *,
-        states: Iterable[State.ValueType] = (),
+        states: Iterable[StateName] = (),
         providers: Iterable[str] = (),
         message_id: str = "",
         recipient: str = "",
@@ -185,16 +186,18 @@ class AsyncClient:
         *,
         batch_size: int = 500,
         on_batch: Callable[[PublishedBatch], object] | None = None,
+        timeout: float | None = None,
     ) -> Published:
         """Publish any number of events; returns once all are durable.
 
         They are taken as fast as the server commits them, a few batches of at most `batch_size` (1 to 1,000) ahead; an
         event waits until its batch is full or the events end. `on_batch` is called with each batch that is durable, a
         few batches later and never while an event is asked for: the events must not wait for it. What was under way
-        when a server was lost is sent again, which is safe. The client's timeout is how long nothing may move. Where
+        when a server was lost is sent again, which is safe. The timeout is how long nothing may move. If
         this raises, what `on_batch` was told of is durable, and the rest may be.
         """
-        return await AsyncPublishing(self._calls, events, batch_size, on_batch).run()
+        seconds = self._calls.timeout if timeout is None else timeout
+        return await AsyncPublishing(self._calls, events, batch_size, on_batch, seconds).run()
 
     def watch(  # noqa: PLR0913  (one per field of the request)
         self,
@@ -206,22 +209,29 @@ class AsyncClient:
         message_refs: Iterable[str] = (),
         account: str = "",
         metadata: Mapping[str, str] | None = None,
-        to_states: Iterable[State.ValueType] = (),
+        to_states: Iterable[StateName] = (),
         shard_index: int = 0,
         shard_count: int = 0,
         checkpoint_interval: float = 0,
         max_batch_size: int = 0,
         keep: Keep | None = None,
+        timeout: float | None = None,
     ) -> AsyncWatch[Transition]:
         """Follow every transition from `start` on: EARLIEST, NOW, a resume token, or a time with an offset.
 
         `keep` is where the token goes once what it covers was handled: the path of a file, which wins over `start`
         where it exists; or what to call with each new token. `checkpoint_interval` is the longest silence in seconds,
-        1 to 60.
+        1 to 60. `timeout` is how many seconds the watch may take to open; once open, it goes on for ever.
 
         The watch raises `PositionCompacted` and `HistoryDiverged` where it cannot go on from there.
         """
-        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
+        require_several(
+            providers=providers,
+            message_ids=message_ids,
+            recipients=recipients,
+            message_refs=message_refs,
+            to_states=to_states,
+        )
         wanted = pb.TransitionFilter(
             providers=providers,
             message_ids=message_ids,
@@ -229,14 +239,14 @@ class AsyncClient:
             message_refs=message_refs,
             account=account,
             metadata=metadata,
-            to_states=to_states,
+            to_states=read_states(to_states, "to_states"),
         )
         request = pb.WatchTransitionsRequest(
             filter=wanted, shard_index=shard_index, shard_count=shard_count, max_batch_size=max_batch_size
         )
         set_pace(request, checkpoint_interval)
         require_start(start)
-        return AsyncWatch(self._follow(request), start, keep)
+        return AsyncWatch(self._follow(request), start, keep, timeout)
 
     def watch_events(  # noqa: PLR0913  (one per field of the request)
         self,
@@ -248,16 +258,24 @@ class AsyncClient:
         message_refs: Iterable[str] = (),
         account: str = "",
         metadata: Mapping[str, str] | None = None,
-        to_states: Iterable[State.ValueType] = (),
-        types: Iterable[EventType.ValueType] = (),
+        to_states: Iterable[StateName] = (),
+        types: Iterable[EventTypeName] = (),
         shard_index: int = 0,
         shard_count: int = 0,
         checkpoint_interval: float = 0,
         max_batch_size: int = 0,
         keep: Keep | None = None,
+        timeout: float | None = None,
     ) -> AsyncWatch[LogEntry]:
         """Follow every event, whether it moved a state or not; else as `watch`."""
-        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
+        require_several(
+            providers=providers,
+            message_ids=message_ids,
+            recipients=recipients,
+            message_refs=message_refs,
+            to_states=to_states,
+            types=types,
+        )
         wanted = pb.EventFilter(
             providers=providers,
             message_ids=message_ids,
@@ -265,8 +283,8 @@ class AsyncClient:
             message_refs=message_refs,
             account=account,
             metadata=metadata,
-            to_states=to_states,
-            types=types,
+            to_states=read_states(to_states, "to_states"),
+            types=read_types(types, "types"),
         )
         request = pb.WatchEventsRequest(
             filter=wanted, shard_index=shard_index, shard_count=shard_count, max_batch_size=max_batch_size
@@ -277,7 +295,7 @@ class AsyncClient:
         def open_stream(to: Connection, place: Start) -> Stream[Batch[LogEntry]]:
             return Stream(to.statuses.WatchEvents(started(request, place)), entries_of)
 
-        return AsyncWatch(AsyncResuming(self._calls, open_stream), start, keep)
+        return AsyncWatch(AsyncResuming(self._calls, open_stream), start, keep, timeout)
 
     async def wait_for(  # noqa: PLR0913  (one per thing that can be told)
         self,

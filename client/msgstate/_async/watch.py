@@ -31,11 +31,12 @@ class AsyncWatch(Generic[T]):
     `keep` of the caller's raises.
     """
 
-    def __init__(self, source: AsyncResuming[T], start: Start, keep: Keep | None) -> None:
+    def __init__(self, source: AsyncResuming[T], start: Start, keep: Keep | None, timeout: float | None) -> None:
         self._source = source
         self._start = start
         self._callback = keep if callable(keep) else None
         self._file = None if keep is None or callable(keep) else TokenFile(keep)
+        self._timeout = timeout
         self._kept = ""
         self._token = start if isinstance(start, str) else ""
         self._batch: Batch[T] | None = None
@@ -104,7 +105,7 @@ class AsyncWatch(Generic[T]):
             self._kept = self._file.read()
             self._file.require_writable()
         try:
-            batch = self._batch = await self._source.begin(self._kept or self._token or self._start)
+            batch = self._batch = await self._source.begin(self._kept or self._token or self._start, self._timeout)
         except InvalidRequest as error:
             if self._file is not None and self._kept:
                 raise self._file.refused(error) from error

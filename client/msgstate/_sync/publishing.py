@@ -36,6 +36,7 @@ class Publishing:
         events: EventSource,
         batch_size: int,
         on_batch: Callable[[PublishedBatch], object] | None,
+        seconds: float,
     ) -> None:
         self._calls = calls
         self._events = each(events)
@@ -43,8 +44,8 @@ class Publishing:
         self._on_batch = on_batch
         self._in_flight = deque[Cut]()
         self._at_end = False
-        # It begins anew with each batch that is taken or acknowledged: the caller may take long, a silent server not.
-        self._deadline = Deadline(calls.timeout)
+        # It restarts with each batch taken or acknowledged: the caller may be slow, a server may not be silent.
+        self._deadline = Deadline(seconds)
         self._accepted = 0
         self._duplicates = 0
         self._refused: list[Refused] = []

@@ -42,6 +42,8 @@ def _read(number: int, text: bytes) -> Part:
         value = msgspec.json.decode(text.removeprefix(BOM_UTF8))
         if not isinstance(value, dict):
             return Part(place, event, "must be one JSON object, an Event")
+        # `Event` reads enum values by name with or without their prefix, which ParseDict does not.
+        event = Event(**{name: value.pop(name) for name in ("type", "reason") if isinstance(value.get(name), str)})
         ParseDict(value, event)
     except (ValueError, RecursionError, ParseError) as error:
         # protobuf goes on to list every field there is, on lines of its own.
