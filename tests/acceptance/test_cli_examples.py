@@ -132,7 +132,7 @@ class Reader:
         """The example about files in this folder and a database; the store that it checks or copies is there."""
         text = text.replace("/var/lib/msgstate", str(self.folder)).replace("/etc", str(self.folder))
         text = text.replace(DATABASE, self.database)
-        if text.startswith("msgstate check"):
+        if text.startswith(("msgstate check", "msgstate compact-file")):
             assert run("migrate", "--store", f"sqlite:///{self.folder / 'msgstate.db'}").returncode == 0
         if text.startswith("msgstate copy"):
             source = next(word for word in text.split() if "://" in word)

@@ -95,15 +95,15 @@ SHARED_BUGS: Final = (
         [
             Edit(
                 _WRITER,
-                """            rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+                """        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
 """,
-                """            # What a statement reads beside what it locks is as it was before it waited for them.
-            before = await connection.fetch(SQL["lock_statuses"].replace("FOR NO KEY UPDATE OF s", ""), *hashes)
-            ids = {stored.identity: stored.id for stored in map(status_from_row, before)}
-            some = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
-            known = await connection.fetch(SQL["load_keys"], *zip(*some, strict=True)) if some else ()
-            await asyncio.sleep(0.02)
-            rows = await connection.fetch(SQL["lock_statuses"], *hashes)
+                """        # What a statement reads beside what it locks is as it was before it waited for them.
+        before = await connection.fetch(SQL["lock_statuses"].replace("FOR NO KEY UPDATE OF s", ""), *hashes)
+        ids = {stored.identity: stored.id for stored in map(status_from_row, before)}
+        some = [(ids[each.identity], bytes.fromhex(each.key)) for each in candidates if each.identity in ids]
+        known = await connection.fetch(SQL["load_keys"], *zip(*some, strict=True)) if some else ()
+        await asyncio.sleep(0.02)
+        rows = await connection.fetch(SQL["lock_statuses"], *hashes)
 """,
             ),
             Edit(
