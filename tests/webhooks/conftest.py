@@ -5,6 +5,7 @@ import pytest
 from msgstate_server.domain.decision import Disposition, Outcome, Submission
 from msgstate_server.domain.errors import Unavailable
 from msgstate_server.webhooks.credentials import Credentials
+from msgstate_server.webhooks.providers import PROVIDERS
 from tests.webhooks.samples import NOW
 
 
@@ -40,9 +41,7 @@ def credentials() -> dict[tuple[str, str], Credentials]:
     """The same credentials for every provider, others for one account of each."""
     own = Credentials(basic=("user:password",), secrets=("whsec_main",))
     account = Credentials(basic=("shop:password",), secrets=("whsec_shop",))
-    return {
-        (name, label): value for name in ("cloudmailin", "emailit") for label, value in (("", own), ("shop", account))
-    }
+    return {(name, label): value for name in PROVIDERS for label, value in (("", own), ("shop", account))}
 
 
 @pytest.fixture

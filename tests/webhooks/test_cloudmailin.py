@@ -8,8 +8,19 @@ import pytest
 from msgstate_server.domain.events import Event, EventType, Reason
 from msgstate_server.domain.identity import event_key
 from msgstate_server.webhooks.providers import PROVIDERS
-from tests.webhooks.samples import MICROSECONDS, NOW, cloudmailin, seed
+from tests.webhooks.provider_samples import ProviderSamples
+from tests.webhooks.samples import MICROSECONDS, NOW, cloudmailin, cloudmailin_event, seed
 
+SAMPLES = ProviderSamples(
+    delivery=cloudmailin("delivery"),
+    parts=[
+        cloudmailin_event("open"),
+        cloudmailin_event(
+            "bounce", original_message_id="1", timestamp=1, details={"code": 550, "reason": "", "url": ""}
+        ),
+    ],
+    body=lambda parts: json.dumps({"events": parts}).encode(),
+)
 KINDS = [
     ("registration", EventType.ACCEPTED, Reason.UNSPECIFIED),
     ("dispatch", EventType.SENT, Reason.UNSPECIFIED),

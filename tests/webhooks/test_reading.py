@@ -17,6 +17,7 @@ from msgstate_server.webhooks.intake import take_in, take_in_again
 from msgstate_server.webhooks.providers import PROVIDERS
 from msgstate_server.webhooks.providers.reading import Reading
 from msgstate_server.webhooks.providers.unreadable import Unreadable
+from tests.webhooks.provider_samples import samples_of
 from tests.webhooks.samples import NOW, cloudmailin_event, emailit_v1, emailit_v2
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
@@ -24,29 +25,6 @@ values = st.recursive(scalars, lambda inner: st.lists(inner) | st.dictionaries(s
 
 
 texts = st.text() | st.integers(0, 5_000).flatmap(lambda size: st.sampled_from("xé\0<>@").map(lambda each: each * size))
-
-SAMPLES = {
-    "cloudmailin": [
-        cloudmailin_event("open"),
-        cloudmailin_event(
-            "bounce", original_message_id="1", timestamp=1, details={"code": 550, "reason": "", "url": ""}
-        ),
-    ],
-    "emailit": [
-        emailit_v1("email.delivery.held", {"subject": "Hello"}, details="550 5.1.1 no", timestamp=1.5),
-        emailit_v1("email.link.clicked", link={"id": 1, "url": ""}, user_agent="", ip_address=""),
-        emailit_v1("email.loaded", {"type": "incoming"}),
-        emailit_v2("email.accepted", to=["a@example.com", "b@example.com"], meta={"a": "b"}, created_at="2026-02-11"),
-        emailit_v2(
-            "email.clicked", email_id="em_1", email={"id": "em_1", "rcpt_to": "a@example.com"}, link={"url": ""}
-        ),
-        emailit_v2("email.received"),
-    ],
-}
-BODIES = {
-    "cloudmailin": lambda parts: json.dumps({"events": parts}).encode(),
-    "emailit": lambda parts: json.dumps(parts).encode(),
-}
 
 
 def members(part: Any) -> list[tuple[dict[str, Any], str]]:
@@ -58,7 +36,7 @@ def members(part: Any) -> list[tuple[dict[str, Any], str]]:
 @st.composite
 def damaged(draw: st.DrawFn, provider: str) -> Any:
     """A part of a provider's body in which up to three members are missing or are anything else."""
-    part = deepcopy(draw(st.sampled_from(SAMPLES[provider])))
+    part = deepcopy(draw(st.sampled_from(samples_of(provider).parts)))
     for _ in range(draw(st.integers(0, 3))):
         holder, key = draw(st.sampled_from(members(part)))
         holder[key] = draw(texts | values | st.dictionaries(texts, texts, max_size=40))
@@ -99,7 +77,7 @@ def test_every_part_is_counted_once(provider: str, data: st.DataObject) -> None:
     """Each part of a body is among the events, the problems or the ignored, and in no two of them."""
     parts = data.draw(bodies(provider))
 
-    reading = PROVIDERS[provider].read(BODIES[provider](parts), NOW)
+    reading = PROVIDERS[provider].read(samples_of(provider).body(parts), NOW)
 
     if [problem.pointer for problem in reading.problems] != [""]:
         assert counted(reading) == len(parts)
@@ -110,7 +88,7 @@ def test_every_part_is_counted_once(provider: str, data: st.DataObject) -> None:
 @given(data=st.data(), account=st.sampled_from(["", "a" * 64]))
 def test_what_is_read_enters_or_is_a_problem(provider: str, data: st.DataObject, account: str) -> None:
     """Every event that is read keeps every rule once it is fitted, or becomes a problem that says which it breaks."""
-    body = BODIES[provider](data.draw(bodies(provider)))
+    body = samples_of(provider).body(data.draw(bodies(provider)))
     reading = PROVIDERS[provider].read(body, NOW)
 
     submission, pointers, ignored = take_in(Payload(provider, account, NOW, body))
@@ -253,7 +231,7 @@ def test_a_body_of_too_many_events_is_a_problem_as_a_whole(part: dict[str, Any])
 @every_provider
 def test_too_many_parts_are_counted_alone(provider: str) -> None:
     """Of a body of a million parts nothing is made for each of them before it is refused."""
-    body = json.loads(BODIES[provider]([0] * 1_000_000))
+    body = json.loads(samples_of(provider).body([0] * 1_000_000))
     tracemalloc.start()
     with pytest.raises(Unreadable, match="found 1000000"):
         PROVIDERS[provider].parts(body)
@@ -277,7 +255,7 @@ def test_a_body_that_makes_too_many_events_is_a_problem_as_a_whole() -> None:
 @every_provider
 def test_what_is_read_again_is_the_same(provider: str) -> None:
     """A body from quarantine gives the candidates and problems that it gave at first, with the same keys."""
-    payload = Payload(provider, "shop", NOW, BODIES[provider]([*SAMPLES[provider], {}]))
+    payload = Payload(provider, "shop", NOW, samples_of(provider).body([*samples_of(provider).parts, {}]))
     assert take_in_again(payload) == take_in(payload)
 
 
