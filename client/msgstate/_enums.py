@@ -5,6 +5,7 @@ from typing import TypeAlias, cast
 
 from google.protobuf.descriptor import EnumDescriptor
 
+from msgstate._start import require_several
 from msgstate.v1.event_pb2 import EventType
 from msgstate.v1.status_pb2 import State
 
@@ -29,10 +30,12 @@ def read_enum(enum: EnumDescriptor, value: int | str, field: str) -> int:
 
 
 def read_states(values: "Iterable[StateName]", field: str) -> "list[State.ValueType]":
-    """The states, each given by number or by name."""
+    """The states, each given by number or by name; raises TypeError for a lone str, ValueError for an unknown name."""
+    require_several(**{field: values})
     return [cast("State.ValueType", read_enum(State.DESCRIPTOR, value, field)) for value in values]
 
 
 def read_types(values: "Iterable[EventTypeName]", field: str) -> "list[EventType.ValueType]":
-    """The types of events, each given by number or by name."""
+    """The types of events, as `read_states` reads states."""
+    require_several(**{field: values})
     return [cast("EventType.ValueType", read_enum(EventType.DESCRIPTOR, value, field)) for value in values]

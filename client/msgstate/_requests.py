@@ -5,20 +5,13 @@ from datetime import datetime
 from typing import TypeAlias
 
 from msgstate._enums import StateName, read_states
-from msgstate._start import require_offset
+from msgstate._start import require_offset, require_several
 from msgstate._values import Batch
 from msgstate.v1 import log_pb2
 from msgstate.v1 import message_status_service_pb2 as pb
 
 Key: TypeAlias = str | pb.MessageKey
 """A message id or alias, alone or with its provider."""
-
-
-def require_several(**arguments: object) -> None:
-    """Raise TypeError for a str where several are meant: it would be taken for its letters."""
-    for name, value in arguments.items():
-        if isinstance(value, str):
-            raise TypeError(f"{name} is a str, and takes several: give [{value!r}]")
 
 
 def message_key(key: Key) -> pb.MessageKey:
@@ -38,7 +31,7 @@ def status_filter(  # noqa: PLR0913  (one per field)
     **times: datetime | None,
 ) -> pb.MessageStatusFilter:
     """Which statuses to list; raises ValueError for a time without an offset, TypeError for a str as a list."""
-    require_several(providers=providers, states=states)
+    require_several(providers=providers)
     wanted = pb.MessageStatusFilter(
         states=read_states(states, "states"),
         providers=providers,

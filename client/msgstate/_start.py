@@ -56,6 +56,13 @@ def require_offset(time: datetime, name: str) -> None:
         raise ValueError(f"{name} has no time zone: give one, as in datetime.now(timezone.utc)")
 
 
+def require_several(**arguments: object) -> None:
+    """Raise TypeError for a str where several are meant: it would be taken for its letters."""
+    for name, value in arguments.items():
+        if isinstance(value, str):
+            raise TypeError(f"{name} is a str, and takes several: give [{value!r}]")
+
+
 def started(request: WatchRequest, start: Start) -> WatchRequest:
     """A copy of the request that starts there."""
     copy = type(request)()

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from pysqlite3 import dbapi2
 
-from msgstate_server.store.sqlite import SqliteStore, connection
+from msgstate_server.store.sqlite import SqliteStore
 from tests.acceptance.conftest import StartServer
 from tests.acceptance.in_process import run
 from tests.acceptance.test_cli_doctor import examine, of
 from tests.builders import NOW, Clock, event, payload, submission
+from tests.unit.store.test_sqlite_file_space import discard, older_file
 
 _MIB = 1_048_576
 
@@ -20,9 +21,7 @@ _MIB = 1_048_576
 async def older(tmp_path: Path) -> Path:
     """A file made before 0.3.0: it holds 72 events, and 72 MiB of it are free since the bodies were deleted."""
     path = tmp_path / "older.db"
-    with closing(connection._connect(path, "mode=rwc")) as made:  # noqa: SLF001
-        made.execute("PRAGMA journal_mode = WAL")
-        connection.migrate(made, path)
+    older_file(path)
     store = await SqliteStore.open(path, Clock())
     body = random.Random(1).randbytes(_MIB)  # noqa: S311
     await store.append(
@@ -31,9 +30,7 @@ async def older(tmp_path: Path) -> Path:
             for number in range(72)
         ]
     )
-    after: int | None = 0
-    while after is not None:
-        after = (await store.discard_payloads(NOW + 1, after, 100)).next
+    await discard(store)
     await store.close()
     return path
 

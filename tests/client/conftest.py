@@ -1,4 +1,6 @@
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import count
@@ -7,7 +9,7 @@ from typing import Protocol
 
 import pytest
 
-from msgstate import Client
+from msgstate import Client, Event
 from tests.acceptance.server_process import ServerProcess
 from tests.client.driven import driven_client
 from tests.client.samples import new_server
@@ -76,3 +78,23 @@ def client(connect: Connect, shared_server: ServerProcess) -> Client:
 def message_id() -> str:
     """An id that no other test uses."""
     return f"own{next(_numbers)}"
+
+
+@pytest.fixture
+def later(shared_server: ServerProcess) -> Iterator[Callable[..., None]]:
+    """Publishes each event by itself, a moment from now and one after the other."""
+    threads: list[threading.Thread] = []
+
+    def publish(*events: Event) -> None:
+        with Client(shared_server.grpc) as publisher:
+            for each in events:
+                time.sleep(0.2)
+                publisher.publish_batch([each])
+
+    def start(*events: Event) -> None:
+        threads.append(threading.Thread(target=publish, args=events))
+        threads[-1].start()
+
+    yield start
+    for thread in threads:
+        thread.join()

@@ -6,9 +6,6 @@ import pytest
 
 from msgstate import EARLIEST, Client, MessageNotFound, State
 from tests.client.samples import DELIVERED, SENT, event
-from tests.client.test_wait_for import later
-
-__all__ = ["later"]
 
 
 def test_a_message_is_found_by_its_ref(client: Client, message_id: str) -> None:

@@ -1,40 +1,19 @@
 """Waiting for a message: what ends the wait, and what does not."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import msgstate
-from msgstate import Client, Event, State
+from msgstate import Client, State
 from tests.acceptance.server_process import ServerProcess
 from tests.client.conftest import Connect
 from tests.client.samples import BOUNCED, DELIVERED, ERRORED, OPENED, SENT, event
 from tests.ports import free_port
 
 SUPPRESSED = msgstate.EventType.EVENT_TYPE_SUPPRESSED
-
-
-@pytest.fixture
-def later(shared_server: ServerProcess) -> Iterator[Callable[..., None]]:
-    """Publishes each event by itself, a moment from now and one after the other."""
-    threads: list[threading.Thread] = []
-
-    def publish(*events: Event) -> None:
-        with Client(shared_server.grpc) as publisher:
-            for each in events:
-                time.sleep(0.2)
-                publisher.publish_batch([each])
-
-    def start(*events: Event) -> None:
-        threads.append(threading.Thread(target=publish, args=events))
-        threads[-1].start()
-
-    yield start
-    for thread in threads:
-        thread.join()
 
 
 def wait(client: Client, message_id: str, *until: State.ValueType, seconds: float = 10, **how: Any) -> State.ValueType:

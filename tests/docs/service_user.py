@@ -1,13 +1,12 @@
 """The service user of the page of operations: a real one in a slow test as root, else whoever runs the tests."""
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from tests.docs.pages import ROOT
-from tests.postgres.account import AS_USER, OTHER_USER, server_account
+from tests.postgres.account import OTHER_USER, server_account
 
 _NAME: Final = "msgstate"
 _INSTALLING: Final = re.compile(r"^(?:useradd|python3 -m venv|/opt/msgstate/bin/pip) .*\n", re.MULTILINE)
@@ -46,5 +45,4 @@ class ServiceUser(NoServiceUser):
 
     def command(self, unit: Sequence[str]) -> Sequence[str]:
         """What systemd would start: as the user, with a umask of 077."""
-        as_user = [sys.executable, "-ISc", AS_USER, str(self.account.user), str(self.account.group)]
-        return [*as_user, "/bin/sh", "-c", 'umask 077; exec "$@"', "sh", *unit]
+        return [*self.account.prefix(), "/bin/sh", "-c", 'umask 077; exec "$@"', "sh", *unit]

@@ -35,7 +35,7 @@ class Account:
     def start(self, command: Sequence[str], folder: Path, output: IO[bytes] | int) -> subprocess.Popen[bytes]:
         """Start a program in the folder, in a session of its own: Ctrl-C is for the tests only."""
         return subprocess.Popen(
-            [*self._prefix(), *command],
+            [*self.prefix(), *command],
             cwd=folder,
             # Neither the language nor the PG variables of whoever runs the tests.
             env={"PATH": os.environ["PATH"], "LC_ALL": "C", "TZ": "UTC"},
@@ -45,7 +45,7 @@ class Account:
             start_new_session=True,
         )
 
-    def _prefix(self) -> list[str]:
+    def prefix(self) -> list[str]:
         """What becomes the other user, and then the program."""
         return [] if self.user is None else [sys.executable, "-ISc", AS_USER, str(self.user), str(self.group)]
 

@@ -15,8 +15,8 @@ from msgstate._async.watch import AsyncWatch
 from msgstate._channel import DEFAULT_ADDRESS
 from msgstate._enums import EventTypeName, StateName, read_states, read_types
 from msgstate._keep import Keep
-from msgstate._requests import Key, entries_of, require_several, set_pace, status_filter, transitions_of
-from msgstate._start import NOW, Start, require_start, started
+from msgstate._requests import Key, entries_of, set_pace, status_filter, transitions_of
+from msgstate._start import NOW, Start, require_several, require_start, started
 from msgstate._values import Batch, Page, Payload, Published, PublishedBatch, Quarantined
 from msgstate._wait_rules import SETTLED, Until, WaitRules
 from msgstate.v1 import admin_service_pb2 as admin_pb
@@ -225,13 +225,7 @@ class AsyncClient:
 
         The watch raises `PositionCompacted` and `HistoryDiverged` where it cannot go on from there.
         """
-        require_several(
-            providers=providers,
-            message_ids=message_ids,
-            recipients=recipients,
-            message_refs=message_refs,
-            to_states=to_states,
-        )
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
         wanted = pb.TransitionFilter(
             providers=providers,
             message_ids=message_ids,
@@ -268,14 +262,7 @@ class AsyncClient:
         timeout: float | None = None,
     ) -> AsyncWatch[LogEntry]:
         """Follow every event, whether it moved a state or not; else as `watch`."""
-        require_several(
-            providers=providers,
-            message_ids=message_ids,
-            recipients=recipients,
-            message_refs=message_refs,
-            to_states=to_states,
-            types=types,
-        )
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
         wanted = pb.EventFilter(
             providers=providers,
             message_ids=message_ids,

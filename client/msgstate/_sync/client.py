@@ -9,8 +9,8 @@ from typing import Self
 from msgstate._channel import DEFAULT_ADDRESS
 from msgstate._enums import EventTypeName, StateName, read_states, read_types
 from msgstate._keep import Keep
-from msgstate._requests import Key, entries_of, require_several, set_pace, status_filter, transitions_of
-from msgstate._start import NOW, Start, require_start, started
+from msgstate._requests import Key, entries_of, set_pace, status_filter, transitions_of
+from msgstate._start import NOW, Start, require_several, require_start, started
 from msgstate._sync.calls import Calls
 from msgstate._sync.pages import Pages, Results
 from msgstate._sync.publishing import Publishing
@@ -226,13 +226,7 @@ class Client:
 
         The watch raises `PositionCompacted` and `HistoryDiverged` where it cannot go on from there.
         """
-        require_several(
-            providers=providers,
-            message_ids=message_ids,
-            recipients=recipients,
-            message_refs=message_refs,
-            to_states=to_states,
-        )
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
         wanted = pb.TransitionFilter(
             providers=providers,
             message_ids=message_ids,
@@ -269,14 +263,7 @@ class Client:
         timeout: float | None = None,
     ) -> Watch[LogEntry]:
         """Follow every event, whether it moved a state or not; else as `watch`."""
-        require_several(
-            providers=providers,
-            message_ids=message_ids,
-            recipients=recipients,
-            message_refs=message_refs,
-            to_states=to_states,
-            types=types,
-        )
+        require_several(providers=providers, message_ids=message_ids, recipients=recipients, message_refs=message_refs)
         wanted = pb.EventFilter(
             providers=providers,
             message_ids=message_ids,

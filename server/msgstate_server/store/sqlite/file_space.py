@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgstate_server.domain.errors import StoreUnusable
-from msgstate_server.store.sqlite.connection import FileLock, open_as_it_is, open_to_rewrite, require_safe_library
+from msgstate_server.store.sqlite.connection import FileLock, open_to_rewrite, require_safe_library
 from msgstate_server.store.upkeep import Space
 
 if TYPE_CHECKING:
@@ -56,10 +56,9 @@ def compact_file(path: Path) -> tuple[int, int]:
         raise StoreUnusable(f"{path} does not exist: name the file that `msgstate serve --store` was given")
     lock = FileLock(path.resolve())
     try:
-        with closing(open_as_it_is(path)) as connection:
-            space = read_space(connection)
-        _require_room(path.resolve().parent, 2 * (space.size - space.free))
         with closing(open_to_rewrite(path)) as connection:
+            space = read_space(connection)
+            _require_room(path.resolve().parent, 2 * (space.size - space.free))
             _rewrite(connection, path)
         return space.size, path.stat().st_size
     finally:
